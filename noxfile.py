@@ -1,0 +1,153 @@
+# /// script
+# dependencies = ["nox[uv]>=2026.8.17"]
+# ///
+"""Every gate and every chore is a session. `nox -l` is the menu; `nox -s gates` is the main job."""
+
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2026.8.17"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "layers", "tests", "gates"]
+
+ROOT = Path(__file__).parent
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PACKAGES = tuple(sorted(path.parent.name for path in (ROOT / "packages").glob("*/pyproject.toml")))
+GATES = ("security", "realtime")
+
+
+def install(session: nox.Session, *packages: str, groups: tuple[str, ...] = ()) -> None:
+    """Install packages of the workspace, editable, and tool groups, all at the pinned versions."""
+    editable = [f"--editable=packages/{package}" for package in packages]
+    tools = nox.project.dependency_groups(PYPROJECT, *groups)
+    session.install("--constraint=constraints.txt", *editable, *tools)
+
+
+def needs_of(package: str) -> tuple[str, ...]:
+    """A package and the workspace packages it depends on, transitively: what a lone install pulls in."""
+    found: list[str] = []
+    queue = [package]
+    while queue:
+        name = queue.pop()
+        if name in found:
+            continue
+        found.append(name)
+        project = nox.project.load_toml(f"packages/{name}/pyproject.toml")["project"]
+        needs = [need.partition("==")[0] for need in project["dependencies"]]
+        queue += [need.removeprefix("voxgate-") for need in needs if need.startswith("voxgate-")]
+    return tuple(found)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting with ruff; `-- --fix` repairs what it can."""
+    install(session, groups=("lint",))
+    fix = "--fix" in session.posargs
+    session.run("ruff", "check", *(["--fix"] if fix else []), ".")
+    session.run("ruff", "format", *([] if fix else ["--check", "--diff"]), ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types: mypy --strict over packages, tests and this file."""
+    install(session, *PACKAGES, groups=("types", "test"))
+    sources = [f"packages/{package}/src/voxgate_{package}" for package in PACKAGES]
+    session.run("mypy", *sources, "tests", "benchmarks", "noxfile.py")
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Check who imports whom with import-linter."""
+    install(session, *PACKAGES, groups=("layers",))
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run every test with coverage; words after `--` go to pytest."""
+    install(session, *PACKAGES, groups=("test",))
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs, success_codes=[0])
+    session.run("coverage", "combine", "--quiet")
+    whole_run = not session.posargs
+    session.run("coverage", "report", *([] if whole_run else ["--fail-under=0"]))
+
+
+@nox.session
+@nox.parametrize("package", PACKAGES, ids=PACKAGES)
+def isolated(session: nox.Session, package: str) -> None:
+    """Install one package alone and run its tests, so that an undeclared dependency shows."""
+    install(session, *needs_of(package), groups=("test",))
+    session.run("pytest", f"tests/{package}", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def dev(session: nox.Session) -> None:
+    """Make .venv with every package, every tool and the `voxgate` command."""
+    groups = tuple(PYPROJECT["dependency-groups"])
+    uv = (sys.executable, "-m", "uv")
+    session.run(*uv, "venv", "--allow-existing", "--quiet", ".venv", external=True)
+    editable = [f"--editable=packages/{package}" for package in PACKAGES]
+    tools = nox.project.dependency_groups(PYPROJECT, *groups)
+    target = ("--python=.venv", "--constraint=constraints.txt")
+    session.run(*uv, "pip", "install", "--quiet", *target, *editable, *tools, external=True)
+    session.log("ready: .venv/bin/voxgate --help")
+
+
+@nox.session(venv_backend="none")
+def lock(session: nox.Session) -> None:
+    """Pin every dependency anew into constraints.txt; uv.lock is not committed."""
+    uv = (sys.executable, "-m", "uv")
+    session.run(*uv, "lock", "--upgrade", external=True)
+    session.run(
+        *uv, "export", "--all-packages", "--all-groups", "--no-emit-workspace", "--no-hashes", "--no-annotate",
+        "--no-header", "--quiet", "-o", "constraints.txt", external=True,
+    )  # fmt: skip
+
+
+def run_gates(session: nox.Session, *arguments: str) -> None:
+    """Install what a deployment would, beside the gates, and let the gates judge it."""
+    install(session, *PACKAGES)
+    session.run("voxgate", "gates", *arguments, *session.posargs)
+
+
+@nox.session
+def gates(session: nox.Session) -> None:
+    """Start the real stack and prove its promises; `-- --target URL` judges a running one."""
+    run_gates(session)
+
+
+@nox.session
+def gate_security(session: nox.Session) -> None:
+    """Run the Security gate alone."""
+    run_gates(session, "--only", "security")
+
+
+@nox.session
+def gate_realtime(session: nox.Session) -> None:
+    """Run the Realtime gate alone."""
+    run_gates(session, "--only", "realtime")
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """Build the documentation site, strictly, into build/site."""
+    install(session, groups=("site",))
+    session.run("mkdocs", "build", "--strict")
+
+
+@nox.session
+def bench_relay(session: nox.Session) -> None:
+    """Measure the relay beside nginx and a Starlette relay in one run."""
+    install(session, *PACKAGES)
+    session.run("python", "benchmarks/relay.py", *session.posargs)
+
+
+@nox.session
+def bench_verifier(session: nox.Session) -> None:
+    """Measure token verification and the Origin verdict beside their peers in one run."""
+    install(session, *PACKAGES)
+    session.run("python", "benchmarks/verifier.py", *session.posargs)

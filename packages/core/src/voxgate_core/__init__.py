@@ -1,0 +1,45 @@
+"""The vocabulary every voxgate package shares: traces, errors, clock, grants, events and ports. No I/O."""
+
+from voxgate_core.answers import Answer
+from voxgate_core.clock import Clock, ManualClock, SystemClock
+from voxgate_core.environment import Environment
+from voxgate_core.errors import ERRORS, ErrorKind, Retry, VoxgateError
+from voxgate_core.events import Event, EventSink, NullSink
+from voxgate_core.grants import Grant, Leash
+from voxgate_core.keyvalue import Change, Entry, KeyValue, MemoryKeyValue
+from voxgate_core.ports import NullObserver, OriginGate, SessionClosed, SessionObserver, TokenVerifier
+from voxgate_core.trace import Trace, current_trace, new_trace, parse_traceparent, trace_from_headers
+
+__all__ = [
+    "ERRORS",
+    "Answer",
+    "Change",
+    "Clock",
+    "Entry",
+    "Environment",
+    "ErrorKind",
+    "Event",
+    "EventSink",
+    "Grant",
+    "KeyValue",
+    "Leash",
+    "ManualClock",
+    "MemoryKeyValue",
+    "NullObserver",
+    "NullSink",
+    "OriginGate",
+    "Retry",
+    "SessionClosed",
+    "SessionObserver",
+    "SystemClock",
+    "TokenVerifier",
+    "Trace",
+    "VoxgateError",
+    "__version__",
+    "current_trace",
+    "new_trace",
+    "parse_traceparent",
+    "trace_from_headers",
+]
+
+__version__ = "0.2.0rc2"

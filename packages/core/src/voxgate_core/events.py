@@ -1,0 +1,35 @@
+"""Events that leave the gateway, as CloudEvents 1.0 attributes, and the sink that takes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+__all__ = ["Event", "EventSink", "NullSink"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. ``time`` is seconds since the epoch; ``data`` is JSON data.
+
+    Attribute names are those of CloudEvents 1.0, section "Context Attributes".
+    """
+
+    id: str
+    source: str
+    type: str
+    time: float
+    subject: str | None = None
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
+class EventSink(Protocol):
+    """Takes events. ``publish`` never waits and never raises: the caller may be relaying audio."""
+
+    def publish(self, event: Event) -> None: ...
+
+
+class NullSink:
+    """The sink before anything is wired."""
+
+    def publish(self, event: Event) -> None:
+        return None

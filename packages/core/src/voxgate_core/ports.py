@@ -1,0 +1,67 @@
+"""What one feature needs from another, as Protocols. The gateway hands each its giver."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from voxgate_core.errors import VoxgateError
+from voxgate_core.grants import Grant
+
+__all__ = ["NullObserver", "OriginGate", "SessionClosed", "SessionObserver", "TokenVerifier"]
+
+
+class OriginGate(Protocol):
+    """Judges the ``Origin`` header values of one request, HTTP or WebSocket alike."""
+
+    def admit(self, origins: Sequence[bytes]) -> str | None:
+        """The serialised origin that was let in, or ``None`` for an admitted client that sent none.
+
+        Raises :class:`VoxgateError` ``origin_refused`` for anything else.
+        """
+        ...
+
+
+class TokenVerifier(Protocol):
+    """Verifies a session token."""
+
+    async def verify(self, token: str, *, origin: str | None, single_use: bool) -> Grant:
+        """The grant inside ``token``, spent when ``single_use``. Raises :class:`VoxgateError`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosed:
+    """How one session ended. ``code`` is the close code the client saw; counts are whole messages and bytes."""
+
+    session_id: str
+    subject: str
+    code: int
+    reason: str
+    seconds: float
+    client_messages: int
+    client_bytes: int
+    upstream_messages: int
+    upstream_bytes: int
+
+
+class SessionObserver(Protocol):
+    """Told about sessions. Called on the event loop: an observer does not wait and does not raise."""
+
+    def opened(self, grant: Grant) -> None: ...
+
+    def refused(self, error: VoxgateError) -> None: ...
+
+    def closed(self, summary: SessionClosed) -> None: ...
+
+
+class NullObserver:
+    """The observer before anything is wired."""
+
+    def opened(self, grant: Grant) -> None:
+        return None
+
+    def refused(self, error: VoxgateError) -> None:
+        return None
+
+    def closed(self, summary: SessionClosed) -> None:
+        return None
