@@ -3,7 +3,7 @@
 from voxgate_core.answers import Answer
 from voxgate_core.clock import Clock, ManualClock, SystemClock
 from voxgate_core.environment import Environment
-from voxgate_core.errors import ERRORS, ErrorKind, Retry, VoxgateError
+from voxgate_core.errors import ERRORS, ConfigurationError, ErrorKind, Retry, VoxgateError
 from voxgate_core.events import Event, EventSink, NullSink
 from voxgate_core.grants import Grant, Leash
 from voxgate_core.keyvalue import Change, Entry, KeyValue, MemoryKeyValue
@@ -15,6 +15,7 @@ __all__ = [
     "Answer",
     "Change",
     "Clock",
+    "ConfigurationError",
     "Entry",
     "Environment",
     "ErrorKind",

@@ -4,12 +4,12 @@ The HTTP envelope, the WebSocket close codes and the documentation all read :dat
 part of the public surface: add freely, rename never.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-__all__ = ["ERRORS", "ErrorKind", "Retry", "VoxgateError"]
+__all__ = ["ERRORS", "ConfigurationError", "ErrorKind", "Retry", "VoxgateError"]
 
 
 class Retry(StrEnum):
@@ -104,3 +104,11 @@ class VoxgateError(Exception):
     def code(self) -> str:
         """The public code, such as ``token_expired``."""
         return self.kind.code
+
+
+class ConfigurationError(Exception):
+    """Every fault found in a configuration, each a sentence that names the setting and what to do."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(f"- {fault}" for fault in self.faults))
