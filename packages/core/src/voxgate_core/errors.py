@@ -57,6 +57,7 @@ _ROWS = (
     ErrorKind("conflict", 409, 1008, "The request conflicts with an earlier one", Retry.NEVER),
     ErrorKind("body_too_large", 413, 1009, "The body is too large", Retry.NEVER),
     ErrorKind("unsupported_media_type", 415, 1003, "The content type is not supported", Retry.NEVER),
+    ErrorKind("upgrade_required", 426, 1002, "This address speaks WebSocket", Retry.NEVER),
     ErrorKind("headers_too_large", 431, 1009, "The request headers are too large", Retry.NEVER),
     # WebSocket messages
     ErrorKind("invalid_message", 400, 1007, "The message is not a JSON text event", Retry.NEVER),
@@ -65,6 +66,8 @@ _ROWS = (
     # the far side, and ourselves
     ErrorKind("upstream_failed", 502, 1011, "The model server failed", Retry.NOW),
     ErrorKind("upstream_unreachable", 503, 1013, "The model server cannot be reached", Retry.LATER),
+    ErrorKind("session_limit", 503, 1001, "The session reached its time limit", Retry.NOW),
+    ErrorKind("client_stalled", 408, 1008, "The client stopped reading", Retry.NOW),
     ErrorKind("proxy_disabled", 503, 1013, "The realtime proxy is switched off", Retry.LATER),
     ErrorKind("unavailable", 503, 1013, "The service is not available now", Retry.LATER),
     ErrorKind("draining", 503, 1012, "This node is going down; resume elsewhere", Retry.NOW),

@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import math
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -17,6 +18,12 @@ MAX_ENTRIES = 1_000_000
 
 WATCH_QUEUE = 1024
 """Changes one slow watcher may fall behind before it is told that it missed some."""
+
+DROPS_PER_WRITE = 8
+"""Expired keys one write clears away: more than it adds, yet no write stalls behind a mass expiry."""
+
+STALE_EXPIRIES = 64
+"""Expiries the heap may hold beyond two for each live key, before overwritten and deleted ones are swept out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +50,8 @@ class Change:
 class KeyValue(Protocol):
     """A small shared store. Keys are short text, values bytes, ``ttl`` seconds (``None`` keeps forever).
 
-    Every write raises :class:`VoxgateError` ``unavailable`` when it can't be made.
+    A ``ttl`` of zero or less has passed already. Every write raises :class:`VoxgateError` ``unavailable``
+    when it can't be made, and ``ValueError`` for a ``ttl`` that is not a number.
     """
 
     async def get(self, key: str) -> Entry | None: ...
@@ -114,7 +122,7 @@ class MemoryKeyValue:
         queue: asyncio.Queue[Change] = asyncio.Queue(WATCH_QUEUE)
         self._watchers[queue] = prefix
         try:
-            yield _drain(queue)
+            yield _Changes(queue)
         finally:
             del self._watchers[queue]
 
@@ -128,24 +136,42 @@ class MemoryKeyValue:
         return entry
 
     def _write(self, key: str, value: bytes, ttl: float | None) -> int:
+        if ttl is not None and math.isnan(ttl):
+            raise ValueError("a ttl is a number of seconds")
         self._drop_expired()
-        if key not in self._entries and len(self._entries) >= self._max_entries:
+        if key not in self._entries and self._full:
             raise VoxgateError("unavailable", "the in-memory store is full")
         self._revision += 1
         expires_at = None if ttl is None else self._clock.now() + ttl
         self._entries[key] = Entry(value, self._revision, expires_at)
         if expires_at is not None:
-            heapq.heappush(self._expiries, (expires_at, self._revision, key))
+            self._remember_expiry((expires_at, self._revision, key))
         self._announce(Change(key, value))
         return self._revision
 
+    @property
+    def _full(self) -> bool:
+        return len(self._entries) >= self._max_entries
+
+    def _remember_expiry(self, expiry: tuple[float, int, str]) -> None:
+        heapq.heappush(self._expiries, expiry)
+        if len(self._expiries) > 2 * len(self._entries) + STALE_EXPIRIES:
+            self._expiries = [
+                (entry.expires_at, entry.revision, key)
+                for key, entry in self._entries.items()
+                if entry.expires_at is not None
+            ]
+            heapq.heapify(self._expiries)
+
     def _drop_expired(self) -> None:
         now = self._clock.now()
-        while self._expiries and self._expiries[0][0] <= now:
+        dropped = 0
+        while self._expiries and self._expiries[0][0] <= now and (dropped < DROPS_PER_WRITE or self._full):
             _, revision, key = heapq.heappop(self._expiries)
             entry = self._entries.get(key)
             if entry is not None and entry.revision == revision:
                 del self._entries[key]
+            dropped += 1
 
     def _announce(self, change: Change) -> None:
         for queue, prefix in self._watchers.items():
@@ -159,6 +185,14 @@ class MemoryKeyValue:
                 queue.put_nowait(change)
 
 
-async def _drain(queue: asyncio.Queue[Change]) -> AsyncIterator[Change]:
-    while True:
-        yield await queue.get()
+class _Changes:
+    """Not an async generator: one left half read would need closing, and its reader may be another task."""
+
+    def __init__(self, queue: asyncio.Queue[Change]) -> None:
+        self._queue = queue
+
+    def __aiter__(self) -> AsyncIterator[Change]:
+        return self
+
+    async def __anext__(self) -> Change:
+        return await self._queue.get()

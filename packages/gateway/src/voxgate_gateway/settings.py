@@ -1,0 +1,188 @@
+"""Every setting of the gateway, read from the environment and judged whole.
+
+Names without the ``VOXGATE_`` prefix are the ones deployments already use. :func:`load` collects every fault before
+it gives up, so that one start shows all there is to mend.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from voxgate_core import ConfigurationError, Environment
+from voxgate_realtime import DEFAULT_MODEL
+from voxgate_security import MissingOrigin
+
+__all__ = ["DEV_ORIGINS", "Settings", "load"]
+
+DEV_ORIGINS: Final = (
+    "http://localhost:3000",
+    "http://localhost:5173",
+    "http://localhost:8000",
+    "http://127.0.0.1:3000",
+    "http://127.0.0.1:5173",
+    "http://127.0.0.1:8000",
+)
+"""Origins let in when ``VOXGATE_ENV=dev`` and no list is set: where development servers usually listen."""
+
+NAMED_UPSTREAMS: Final = ("engine", "openai", "azure")
+
+
+def _members(text: str) -> str:
+    return ",".join(member.strip() for member in text.split(",") if member.strip())
+
+
+CommaList = Annotated[str, NoDecode, AfterValidator(_members)]
+
+
+class Settings(BaseSettings):
+    """What a deployment may set. Each field's alias is its environment variable."""
+
+    model_config = SettingsConfigDict(
+        case_sensitive=True, extra="ignore", populate_by_name=False, frozen=True, env_ignore_empty=True
+    )
+
+    environment: Environment = Field(Environment.DEV, alias="VOXGATE_ENV", description="dev, preview or prod")
+    allowed_origins: CommaList = Field(
+        "", alias="ALLOWED_ORIGINS", description="origins let in, as the browser sends them; comma list"
+    )
+    allowed_origins_dev: CommaList = Field("", alias="ALLOWED_ORIGINS_DEV", description="the same, for dev only")
+    allowed_origins_preview: CommaList = Field(
+        "", alias="ALLOWED_ORIGINS_PREVIEW", description="the same, for preview only"
+    )
+    allowed_origins_prod: CommaList = Field("", alias="ALLOWED_ORIGINS_PROD", description="the same, for prod only")
+    missing_origin: MissingOrigin = Field(
+        MissingOrigin.ALLOW_WITH_BEARER,
+        alias="VOXGATE_MISSING_ORIGIN",
+        description="require: a request without Origin is refused; allow_with_bearer: its credential decides",
+    )
+    jwt_secret: SecretStr = Field(
+        SecretStr(""), alias="JWT_SECRET", description="key ring as kid:secret pairs; the first one signs"
+    )
+    api_keys: SecretStr = Field(
+        SecretStr(""), alias="VOXGATE_API_KEYS", description="comma list of name:role:sha256hex (voxgate keys new)"
+    )
+    oidc_issuer: str = Field("", alias="VOXGATE_OIDC_ISSUER", description="issuer of accepted access tokens")
+    oidc_audience: str = Field("", alias="VOXGATE_OIDC_AUDIENCE", description="their audience")
+    oidc_jwks_url: str = Field("", alias="VOXGATE_OIDC_JWKS_URL", description="https URL of the issuer's JWKS")
+    quota_subject: str = Field(
+        "60/minute", alias="VOXGATE_QUOTA_SUBJECT", description="tokens one subject may be issued"
+    )
+    quota_address: str = Field(
+        "300/minute", alias="VOXGATE_QUOTA_ADDRESS", description="tokens one client address may ask for"
+    )
+    enable_ws_proxy: bool = Field(True, alias="ENABLE_WS_PROXY", description="off: /realtime answers 1013")
+    upstream: str = Field(
+        "engine", alias="VOXGATE_UPSTREAM", description="engine, openai, azure, or a ws:// or wss:// URL"
+    )
+    upstream_key: SecretStr = Field(
+        SecretStr(""), alias="VOXGATE_UPSTREAM_KEY", description="Bearer key for an upstream given as a URL"
+    )
+    openai_api_key: SecretStr = Field(SecretStr(""), alias="OPENAI_API_KEY", description="for VOXGATE_UPSTREAM=openai")
+    azure_endpoint: str = Field("", alias="AZURE_OPENAI_ENDPOINT", description="https://<resource>.openai.azure.com")
+    azure_api_key: SecretStr = Field(
+        SecretStr(""), alias="AZURE_OPENAI_API_KEY", description="for VOXGATE_UPSTREAM=azure"
+    )
+    model: str = Field(DEFAULT_MODEL, alias="VOXGATE_MODEL", description="asked for when a client names none")
+    models: CommaList = Field("", alias="VOXGATE_MODELS", description="models clients may name; empty allows any")
+    token_single_use: Literal["native", "all", "none"] = Field(
+        "native", alias="VOXGATE_TOKEN_SINGLE_USE", description="where a token opens one session only"
+    )
+    max_sessions: int = Field(1000, alias="VOXGATE_MAX_SESSIONS", ge=1, le=100_000, description="live sockets at most")
+    public_url: str = Field(
+        "", alias="VOXGATE_PUBLIC_URL", description="https URL clients reach this gateway by; default: as requested"
+    )
+    trusted_proxies: CommaList = Field(
+        "", alias="VOXGATE_TRUSTED_PROXIES", description="addresses whose X-Forwarded-* headers are believed"
+    )
+    data_dir: Path = Field(Path(".voxgate"), alias="VOXGATE_DATA_DIR", description="where state on disk lives")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", alias="VOXGATE_LOG_LEVEL", description="least severe log line written"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Values come from what :func:`load` was given, and from nowhere else."""
+        return (init_settings,)
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origin list in force: the environment's own where set, else the common one, else dev's defaults."""
+        own = {
+            Environment.DEV: self.allowed_origins_dev,
+            Environment.PREVIEW: self.allowed_origins_preview,
+            Environment.PROD: self.allowed_origins_prod,
+        }[self.environment]
+        chosen = own or self.allowed_origins
+        if not chosen and self.environment is Environment.DEV:
+            return DEV_ORIGINS
+        return tuple(chosen.split(",")) if chosen else ()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value set, for redaction. Members of a key ring are given singly too."""
+        whole = [
+            value.get_secret_value()
+            for value in (self.jwt_secret, self.upstream_key, self.openai_api_key, self.azure_api_key)
+        ]
+        parts = [pair.partition(":")[2] for pair in self.jwt_secret.get_secret_value().split(",")]
+        return tuple(secret for secret in whole + parts if secret)
+
+    def shown(self) -> dict[str, object]:
+        """Every setting by its variable, secrets as a fingerprint (the first 8 hex digits of their SHA-256)."""
+        table: dict[str, object] = {}
+        for name, field in type(self).model_fields.items():
+            value: Any = getattr(self, name)
+            if isinstance(value, SecretStr):
+                secret = value.get_secret_value()
+                value = f"set, sha256 {hashlib.sha256(secret.encode()).hexdigest()[:8]}" if secret else "not set"
+            table[str(field.alias)] = str(value) if isinstance(value, Path) else value
+        return table
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Read settings from a mapping such as ``os.environ``.
+
+    Raises :class:`ConfigurationError` with a fault for each variable whose value cannot be read, and for each
+    combination that makes no sense. Rules of single features are judged where the features are built.
+    """
+    aliases = {str(field.alias) for field in Settings.model_fields.values()}
+    given = {name: value for name, value in environ.items() if name in aliases and value.strip()}
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)]
+        raise ConfigurationError(faults) from None
+    faults = list(_faults(settings))
+    if faults:
+        raise ConfigurationError(faults)
+    return settings
+
+
+def _faults(settings: Settings) -> list[str]:
+    faults = []
+    must_be_set = settings.environment is not Environment.DEV
+    if must_be_set and not settings.jwt_secret.get_secret_value():
+        faults.append("JWT_SECRET is not set: make one with `voxgate keys rotate`")
+    if must_be_set and not settings.api_keys.get_secret_value() and not settings.oidc_issuer:
+        faults.append("nobody could get a token: set VOXGATE_API_KEYS (`voxgate keys new`) or VOXGATE_OIDC_ISSUER")
+    if must_be_set and not settings.origins:
+        faults.append(
+            f"no origin could connect: set ALLOWED_ORIGINS or ALLOWED_ORIGINS_{settings.environment.name}"
+        )  # fmt: skip
+    oidc = (settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
+    if any(oidc) and not all(oidc):
+        faults.append("VOXGATE_OIDC_ISSUER, VOXGATE_OIDC_AUDIENCE and VOXGATE_OIDC_JWKS_URL are set together or not")
+    if settings.environment is Environment.PROD and settings.public_url.startswith("http://"):
+        faults.append("VOXGATE_PUBLIC_URL must be https in prod: microphones and tokens need it")
+    return faults

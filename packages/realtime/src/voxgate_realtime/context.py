@@ -1,0 +1,26 @@
+"""What every relay of one server shares."""
+
+import ssl
+from dataclasses import dataclass
+
+from voxgate_core import Clock, SessionObserver, TokenVerifier
+from voxgate_realtime.handshake import Dialect
+from voxgate_realtime.limits import RelayLimits
+from voxgate_realtime.sessions import Sessions
+from voxgate_realtime.upstreams import Upstream
+
+__all__ = ["RelayContext"]
+
+
+@dataclass(frozen=True, slots=True)
+class RelayContext:
+    """Handed to each relay. ``single_use`` names the dialects on which a token opens one session only."""
+
+    limits: RelayLimits
+    sessions: Sessions
+    verifier: TokenVerifier
+    upstream: Upstream
+    observer: SessionObserver
+    clock: Clock
+    ssl_context: ssl.SSLContext
+    single_use: frozenset[Dialect]

@@ -1,0 +1,81 @@
+"""Events of the Realtime protocol as the relay needs them: the names, and as little of each body as will do.
+
+Source: the OpenAI Realtime API reference, GA shape; names checked against ``openai.types.realtime``.
+"""
+
+from typing import Final
+
+import msgspec
+
+from voxgate_core import VoxgateError
+
+__all__ = ["APPEND", "ClientHead", "ServerHead", "screen_client", "screen_upstream"]
+
+APPEND: Final = "input_audio_buffer.append"
+
+_KEY_ROOM: Final = len(',"type":""')
+"""The fewest bytes in which an object can repeat its ``type``. Fewer spare bytes than this: it does not."""
+
+_APPEND_FRAME: Final = len('{"type":"input_audio_buffer.append","audio":}')
+_EVENT_ID_FRAME: Final = len(',"event_id":')
+
+
+class ClientHead(msgspec.Struct):
+    """What the relay reads of a client event: its type, and how long the rest of an append is."""
+
+    type: str
+    event_id: msgspec.Raw = msgspec.Raw()
+    audio: msgspec.Raw = msgspec.Raw()
+
+
+class ServerHead(msgspec.Struct):
+    """What the relay reads of an upstream event."""
+
+    type: str
+
+
+_decode_client = msgspec.json.Decoder(ClientHead).decode
+_decode_server = msgspec.json.Decoder(ServerHead).decode
+_decode_object = msgspec.json.Decoder(dict[str, object]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+def screen_client(message: bytes) -> bytes:
+    """The bytes to forward for one client message.
+
+    An append goes on as the same bytes. Every other event is decoded whole and encoded anew, so that a key written
+    twice, or with escapes, cannot mean one thing here and another upstream. Whether an append hides such a key is
+    told by its length: there is no room for one.
+
+    Raises :class:`VoxgateError` ``invalid_message`` for anything but a JSON object with a text ``type``.
+    """
+    try:
+        if not message.isascii():
+            message.decode()  # msgspec skips the strings it does not read without checking their UTF-8
+        head = _decode_client(message)
+        if head.type == APPEND and len(head.audio):
+            framed = _APPEND_FRAME + len(head.audio)
+            if len(head.event_id):
+                framed += _EVENT_ID_FRAME + len(head.event_id)
+            if len(message) - framed < _KEY_ROOM:
+                return message
+        event = _decode_object(message)
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
+        raise VoxgateError("invalid_message") from error
+    for key in event:
+        if key != "type" and key.lower() == "type":  # some servers match keys whatever their case
+            raise VoxgateError("invalid_message", "an event has one 'type', in lower case")
+    return _encode(event)
+
+
+def screen_upstream(message: bytes) -> str:
+    """The type of one upstream message, which is forwarded as it is.
+
+    Raises :class:`VoxgateError` ``upstream_failed`` when a client could not read it as a JSON event.
+    """
+    try:
+        if not message.isascii():
+            message.decode()
+        return _decode_server(message).type
+    except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
+        raise VoxgateError("upstream_failed", "the model server sent something that is not an event") from error

@@ -1,0 +1,345 @@
+"""One relayed session: a client, an upstream, and the I/O between them.
+
+The hot path is :meth:`ClientSide.on_ws_frame` and :meth:`UpstreamSide.on_ws_frame`: screen, count, send. Neither
+awaits, creates a task, logs, or builds a JSON tree for an audio message.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from picows import WSFrame, WSMsgType, WSTransport
+
+from voxgate_core import ERRORS, Grant, VoxgateError
+from voxgate_realtime.closing import REASONS, client_code, error_event, upstream_code
+from voxgate_realtime.context import RelayContext
+from voxgate_realtime.dialling import dial
+from voxgate_realtime.events import screen_client, screen_upstream
+from voxgate_realtime.handshake import Credential, Dialect, auth_success, read_auth_message
+from voxgate_realtime.session import Session, State, Trigger
+from voxgate_realtime.sides import Side
+
+__all__ = ["Relay"]
+
+TEXT: Final = WSMsgType.TEXT
+CLOSE: Final = WSMsgType.CLOSE
+NO_STATUS: Final = 1005
+ABNORMAL: Final = 1006
+
+Send = Callable[[WSMsgType, bytes], None]
+
+logger = logging.getLogger("voxgate.realtime")
+
+
+class ClientSide(Side):
+    """Frames from the client."""
+
+    relay: "Relay"
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.adopt(transport)
+        self.relay.begin()
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        self.frames_seen += 1
+        relay = self.relay
+        plain = frame.msg_type == TEXT and frame.fin and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
+        if plain and relay.flowing and not self.assembler.partial:
+            try:
+                message = screen_client(frame.get_payload_as_bytes())
+            except VoxgateError as error:
+                relay.refuse(error)
+                return
+            session = relay.session
+            session.client_messages += 1
+            session.client_bytes += len(message)
+            relay.send_upstream(TEXT, message)
+        else:
+            self.on_uncommon_frame(frame)
+
+    def on_uncommon_frame(self, frame: WSFrame) -> None:
+        """Control frames, fragments, and everything that arrives before the session is open."""
+        if frame.rsv1 or frame.rsv2 or frame.rsv3:
+            self.relay.refuse(VoxgateError("invalid_message", "a reserved bit was set, and no extension was agreed"))
+        elif frame.msg_type == CLOSE:
+            self.relay.client_said_goodbye(frame.get_close_code().value)
+        elif not self.answer_control(frame):
+            try:
+                message = self.assembler.receive_frame(frame.msg_type.value, frame.fin, frame.get_payload_as_bytes())
+                if message is not None:
+                    self.relay.receive_client(message)
+            except VoxgateError as error:
+                self.relay.refuse(error)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.relay.client_gone(transport)
+
+
+class UpstreamSide(Side):
+    """Frames from the model server."""
+
+    relay: "Relay"
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.adopt(transport)
+        if self.relay.session.state is not State.CONNECTING:  # the client left, or the connect timeout passed
+            self.say_goodbye(1001, "")
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        self.frames_seen += 1
+        relay = self.relay
+        try:
+            if frame.msg_type == TEXT and frame.fin and not self.assembler.partial:
+                message: bytes | None = frame.get_payload_as_bytes()
+            elif frame.msg_type == CLOSE:
+                relay.upstream_said_goodbye(frame.get_close_code().value, frame.get_close_reason())
+                return
+            elif self.answer_control(frame):
+                return
+            else:
+                message = self.assembler.receive_frame(frame.msg_type.value, frame.fin, frame.get_payload_as_bytes())
+            if message is None:
+                return
+            screen_upstream(message)
+        except VoxgateError as error:
+            logger.warning("the upstream broke the protocol", extra={"reason": error.message})
+            relay.refuse(VoxgateError("upstream_failed", "the model server broke the protocol"))
+            return
+        session = relay.session
+        session.upstream_messages += 1
+        session.upstream_bytes += len(message)
+        relay.send_client(TEXT, message)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self.relay.upstream_gone()
+
+
+class Relay:
+    """Everything one session does, from accept to gone."""
+
+    def __init__(
+        self,
+        context: RelayContext,
+        *,
+        dialect: Dialect,
+        origin: str | None,
+        credential: Credential | VoxgateError | None,
+        model: str | None,
+        on_proven: Callable[[], None],
+        on_gone: Callable[[], None],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        limits = context.limits
+        self.loop = loop
+        self.flowing = False
+        self.session = Session(limits, context.clock.monotonic())
+        self.client = ClientSide(limits, loop, flow_changed=self.settle_flow, stalled=self.client_stalled)
+        self.upstream = UpstreamSide(limits, loop, flow_changed=self.settle_flow, stalled=self.upstream_stalled)
+        self.client.relay = self.upstream.relay = self
+        self.send_client: Send = _discard
+        self.send_upstream: Send = _discard
+        self._context = context
+        self._dialect = dialect
+        self._origin = origin
+        self._credential = credential
+        self._model = model
+        self._on_proven = on_proven
+        self._on_gone = on_gone
+        self._holding_room = True
+        self._task: asyncio.Task[None] | None = None
+        self._timers: list[asyncio.TimerHandle] = []
+
+    @property
+    def grant(self) -> Grant | None:
+        """What the client was allowed, once it has shown a valid credential."""
+        return self.session.grant
+
+    # -- opening ---------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """The client was accepted: find out who it is."""
+        transport = self.client.transport
+        assert transport is not None
+        self.send_client = transport.send
+        try:
+            self._context.sessions.enter(self)
+        except VoxgateError as error:
+            self.refuse(error)
+            return
+        if isinstance(self._credential, VoxgateError):
+            self.refuse(self._credential)
+        elif self._credential is not None:
+            self._admit(self._credential)
+        elif self._dialect is Dialect.NATIVE:
+            self._after(self._context.limits.auth_timeout, VoxgateError("credential_timeout"))
+        else:
+            self.refuse(VoxgateError("credential_missing"))
+
+    def receive_client(self, message: bytes) -> None:
+        """A whole client message that is not on the hot path."""
+        state = self.session.state
+        if state is State.AUTHENTICATING and self._task is None:
+            self._admit(read_auth_message(message))
+        elif state in (State.AUTHENTICATING, State.CONNECTING):
+            self._hold(screen_client(message))
+        elif state is State.OPEN:
+            message = screen_client(message)
+            self.session.client_messages += 1
+            self.session.client_bytes += len(message)
+            self.send_upstream(TEXT, message)
+
+    def _admit(self, credential: Credential) -> None:
+        self.client.read_when(False)  # until we know who sends it, nobody's bytes are worth our memory
+        self._cancel_timers()
+        self._task = self.loop.create_task(self._open(credential))
+
+    async def _open(self, credential: Credential) -> None:
+        context = self._context
+        try:
+            grant = await context.verifier.verify(
+                credential.token, origin=self._origin, single_use=self._dialect in context.single_use
+            )
+            context.sessions.authenticated(self, grant)
+            self.session.grant = grant
+            if not self.session.advance(Trigger.AUTHENTICATED):
+                return
+            self._welcome(grant)
+            url = context.upstream.url_for(self._model)
+            transport = await dial(context, url, self.upstream)
+            self._connected(transport)
+        except VoxgateError as error:
+            self.refuse(error)
+        except Exception:
+            logger.exception("a session could not be opened")
+            self.refuse(VoxgateError("internal_error"))
+
+    def _welcome(self, grant: Grant) -> None:
+        context = self._context
+        self._on_proven()
+        context.observer.opened(grant)
+        if self._dialect is Dialect.NATIVE:
+            event = auth_success(grant.session_id, expires_at=grant.expires_at, resumed=False, received=0)
+            self.send_client(TEXT, event)
+        leashed = grant.leash.seconds is not None and grant.leash.seconds <= context.limits.session_seconds
+        limit = VoxgateError("quota_exceeded", "the session's time is used up") if leashed else None
+        self._after(self.session.seconds_allowed, limit or VoxgateError("session_limit"))
+        self.settle_flow()
+
+    def _connected(self, transport: WSTransport) -> None:
+        if not self.session.advance(Trigger.UPSTREAM_READY):
+            self.upstream.say_goodbye(1001, "")
+            return
+        self.send_upstream = transport.send
+        for message in self.session.take_pending():
+            self.session.client_messages += 1
+            self.session.client_bytes += len(message)
+            self.send_upstream(TEXT, message)
+        self.flowing = True
+        self._holding_room = True
+        self.settle_flow()
+        self._check_liveness_later()
+
+    def _hold(self, message: bytes) -> None:
+        self._holding_room = self.session.hold(message)
+        self.settle_flow()
+
+    # -- flowing ---------------------------------------------------------------------------------------------------
+
+    def settle_flow(self) -> None:
+        """Read from each side only while the other takes what it gets."""
+        if self.session.state in (State.CONNECTING, State.OPEN):
+            self.client.read_when(self._holding_room and not self.upstream.full)
+            self.upstream.read_when(not self.client.full)
+
+    def client_stalled(self) -> None:
+        """The client left us above the high-water mark for too long: there is no room even for a close frame."""
+        self.session.end(ERRORS["client_stalled"].close_code, ERRORS["client_stalled"].title)
+        if self.client.transport is not None:
+            self.client.transport.disconnect(False)
+
+    def upstream_stalled(self) -> None:
+        """The model server stopped reading."""
+        self.refuse(VoxgateError("upstream_failed", "the model server stopped reading"))
+
+    def _check_liveness_later(self) -> None:
+        self._timers.append(self.loop.call_later(self._context.limits.ping_interval, self._check_liveness))
+
+    def _check_liveness(self) -> None:
+        self._timers = [timer for timer in self._timers if timer.when() > self.loop.time()]
+        if not self.client.check_alive():
+            self._end(ABNORMAL, "the client went silent")
+            self.client.hang_up()
+        elif not self.upstream.check_alive():
+            self.refuse(VoxgateError("upstream_failed", "the model server went silent"))
+        else:
+            self._check_liveness_later()
+
+    # -- closing ---------------------------------------------------------------------------------------------------
+
+    def refuse(self, error: VoxgateError) -> None:
+        """End the session for a reason of the error table: an error event, then its close code."""
+        if self.session.state in (State.CLOSING, State.CLOSED):
+            return
+        if self.session.grant is None:
+            self._context.observer.refused(error)
+        self.send_client(TEXT, error_event(error))
+        self._end(error.kind.close_code, error.message)
+
+    def client_said_goodbye(self, code: int) -> None:
+        """The client sent a close frame: echo it, hang up, and tell the upstream."""
+        code = code or NO_STATUS
+        self._end(code if code != NO_STATUS else 1000, "", upstream=upstream_code(code))
+        self.client.hang_up()
+
+    def upstream_said_goodbye(self, code: int, reason: str) -> None:
+        """The model server sent a close frame: pass on what it means."""
+        seen = client_code(code or NO_STATUS)
+        if seen == ERRORS["upstream_failed"].close_code:
+            self.refuse(VoxgateError("upstream_failed", f"the model server ended the session with code {code}"))
+        else:
+            self._end(seen, reason or REASONS.get(seen, ""))
+        self.upstream.hang_up()
+
+    def upstream_gone(self) -> None:
+        """The upstream's connection is gone; without a close frame that is a failure."""
+        self.upstream.cancel_timers()
+        self.refuse(VoxgateError("upstream_failed", "the connection to the model server broke"))
+
+    def client_gone(self, transport: WSTransport) -> None:
+        """The client's connection is gone: nothing of this session stays behind."""
+        sent = getattr(transport.close_handshake, "sent", None)
+        if sent is not None:  # picows itself closes for a broken frame
+            self.session.end(int(sent.code), sent.reason)
+        self.flowing = False
+        self.session.advance(Trigger.DISCONNECTED)
+        self._cancel_timers()
+        self.client.cancel_timers()
+        if self._task is not None:
+            self._task.cancel()
+        self.upstream.say_goodbye(upstream_code(ABNORMAL), "the client is gone")
+        self._context.sessions.leave(self)
+        summary = self.session.summary(self._context.clock.monotonic())
+        if summary is not None:
+            self._context.observer.closed(summary)
+        self._on_gone()
+
+    def _end(self, code: int, reason: str, *, upstream: int | None = None) -> None:
+        if not self.session.end(code, reason):
+            return
+        self.flowing = False
+        self._cancel_timers()
+        self.client.say_goodbye(code if code != ABNORMAL else 1001, reason)
+        self.upstream.say_goodbye(upstream_code(code) if upstream is None else upstream, "")
+
+    def _after(self, seconds: float, error: VoxgateError) -> None:
+        self._timers.append(self.loop.call_later(seconds, self.refuse, error))
+
+    def _cancel_timers(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
+
+def _discard(kind: WSMsgType, message: bytes) -> None:
+    """Where a side's messages go before it is connected: the session holds what matters."""

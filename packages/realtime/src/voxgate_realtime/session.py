@@ -1,0 +1,143 @@
+"""The life of one relayed session.
+
+Rules:
+
+1. A session is born ``AUTHENTICATING`` when its WebSocket is accepted, and ends ``CLOSED`` when the client's
+   connection is gone. Nothing leaves ``CLOSED``.
+2. No byte of the client reaches the upstream before ``OPEN``. What it sends while ``CONNECTING`` is held, in order,
+   within bounds; past the bounds the client is not read from.
+3. ``CLOSING`` begins with the first reason to end, whoever gives it; later reasons change nothing.
+4. A trigger that the table does not name for a state is ignored there: it came too late to matter.
+
+The diagram in the documentation is drawn from :data:`TRANSITIONS`.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+
+from voxgate_core import Grant, SessionClosed
+from voxgate_realtime.limits import RelayLimits
+
+__all__ = ["TRANSITIONS", "Session", "State", "Trigger"]
+
+
+class State(StrEnum):
+    """Where a session stands."""
+
+    AUTHENTICATING = "authenticating"
+    CONNECTING = "connecting"
+    OPEN = "open"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class Trigger(StrEnum):
+    """What can move it on."""
+
+    AUTHENTICATED = "authenticated"  # the credential was verified
+    UPSTREAM_READY = "upstream_ready"  # the model server accepted the connection
+    ENDED = "ended"  # either side, a bound, a revocation or a drain ends the session
+    DISCONNECTED = "disconnected"  # the client's connection is gone
+
+
+_S, _T = State, Trigger
+TRANSITIONS: Mapping[tuple[State, Trigger], State] = MappingProxyType(
+    {
+        (_S.AUTHENTICATING, _T.AUTHENTICATED): _S.CONNECTING,
+        (_S.AUTHENTICATING, _T.ENDED): _S.CLOSING,
+        (_S.AUTHENTICATING, _T.DISCONNECTED): _S.CLOSED,
+        (_S.CONNECTING, _T.UPSTREAM_READY): _S.OPEN,
+        (_S.CONNECTING, _T.ENDED): _S.CLOSING,
+        (_S.CONNECTING, _T.DISCONNECTED): _S.CLOSED,
+        (_S.OPEN, _T.ENDED): _S.CLOSING,
+        (_S.OPEN, _T.DISCONNECTED): _S.CLOSED,
+        (_S.CLOSING, _T.DISCONNECTED): _S.CLOSED,
+    }
+)
+"""Every move there is."""
+
+
+class Session:
+    """State, held messages and counters of one session. Times are the caller's monotonic seconds."""
+
+    __slots__ = (
+        "_limits",
+        "_pending",
+        "_pending_bytes",
+        "client_bytes",
+        "client_messages",
+        "close_code",
+        "close_reason",
+        "grant",
+        "started",
+        "state",
+        "upstream_bytes",
+        "upstream_messages",
+    )
+
+    def __init__(self, limits: RelayLimits, started: float) -> None:
+        self._limits = limits
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+        self.state = State.AUTHENTICATING
+        self.grant: Grant | None = None
+        self.started = started
+        self.client_messages = 0
+        self.client_bytes = 0
+        self.upstream_messages = 0
+        self.upstream_bytes = 0
+        self.close_code = 1006  # what a peer sees of a connection that ends without a close frame
+        self.close_reason = ""
+
+    def advance(self, trigger: Trigger) -> bool:
+        """Move on if the table says so; whether it did."""
+        after = TRANSITIONS.get((self.state, trigger))
+        if after is None:
+            return False
+        self.state = after
+        if after in (State.CLOSING, State.CLOSED):
+            self._pending.clear()
+            self._pending_bytes = 0
+        return True
+
+    def end(self, code: int, reason: str) -> bool:
+        """Begin to close with ``code``; ``False`` when the session was ending already."""
+        if not self.advance(Trigger.ENDED):
+            return False
+        self.close_code = code
+        self.close_reason = reason
+        return True
+
+    def hold(self, message: bytes) -> bool:
+        """Keep a screened client message for the upstream; whether there is room for more."""
+        self._pending.append(message)
+        self._pending_bytes += len(message)
+        return len(self._pending) < self._limits.pending_messages and self._pending_bytes < self._limits.pending_bytes
+
+    def take_pending(self) -> list[bytes]:
+        """What was held, in order; the session holds it no longer."""
+        pending, self._pending, self._pending_bytes = self._pending, [], 0
+        return pending
+
+    @property
+    def seconds_allowed(self) -> float:
+        """How long this session may live: its leash, or the deployment's limit, whichever is shorter."""
+        leash = None if self.grant is None else self.grant.leash.seconds
+        return self._limits.session_seconds if leash is None else min(leash, self._limits.session_seconds)
+
+    def summary(self, now: float) -> SessionClosed | None:
+        """How it went; ``None`` for one that was never authenticated."""
+        if self.grant is None:
+            return None
+        return SessionClosed(
+            session_id=self.grant.session_id,
+            subject=self.grant.subject,
+            code=self.close_code,
+            reason=self.close_reason,
+            seconds=now - self.started,
+            client_messages=self.client_messages,
+            client_bytes=self.client_bytes,
+            upstream_messages=self.upstream_messages,
+            upstream_bytes=self.upstream_bytes,
+        )

@@ -1,0 +1,124 @@
+"""What both ends of a relay have in common: a transport, flow control, liveness and a bounded goodbye."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Final
+
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+
+from voxgate_realtime.closing import fit_reason
+from voxgate_realtime.frames import Assembler
+from voxgate_realtime.limits import RelayLimits
+
+__all__ = ["Side"]
+
+PING: Final = WSMsgType.PING
+PONG: Final = WSMsgType.PONG
+
+
+class Side(WSListener):
+    """One end. ``flow_changed`` is called when this end fills up or drains, ``stalled`` when it stays full."""
+
+    def __init__(
+        self,
+        limits: RelayLimits,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        flow_changed: Callable[[], None],
+        stalled: Callable[[], None],
+    ) -> None:
+        self.transport: WSTransport | None = None
+        self.assembler = Assembler(limits.max_message)
+        self.full = False
+        self.frames_seen = 0
+        self._limits = limits
+        self._loop = loop
+        self._flow_changed = flow_changed
+        self._stalled = stalled
+        self._reading = True
+        self._held_ping: bytes | None = None
+        self._frames_at_check = 0
+        self._pinged = False
+        self._stall_timer: asyncio.TimerHandle | None = None
+        self._close_timer: asyncio.TimerHandle | None = None
+
+    def adopt(self, transport: WSTransport) -> None:
+        """Take the transport that was opened for this side."""
+        self.transport = transport
+        transport.underlying_transport.set_write_buffer_limits(high=self._limits.high_water)
+        sock: socket.socket = transport.underlying_transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._limits.receive_buffer)
+
+    def read_when(self, wanted: bool) -> None:
+        """Read from this side, or leave its bytes to the kernel and so to TCP's own back-pressure."""
+        if self.transport is None or self.transport.is_disconnected or wanted is self._reading:
+            return
+        self._reading = wanted
+        if wanted:
+            self.transport.underlying_transport.resume_reading()
+        else:
+            self.transport.underlying_transport.pause_reading()
+
+    def pause_writing(self) -> None:
+        self.full = True
+        self._stall_timer = self._loop.call_later(self._limits.stall_timeout, self._stalled)
+        self._flow_changed()
+
+    def resume_writing(self) -> None:
+        self.full = False
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+        if self._held_ping is not None and self.transport is not None:
+            self.transport.send_pong(self._held_ping)
+            self._held_ping = None
+        self._flow_changed()
+
+    def answer_control(self, frame: WSFrame) -> bool:
+        """Deal with a ping or a pong; whether the frame was one."""
+        if frame.msg_type == PING:
+            # Only the latest ping needs its pong (RFC 6455 section 5.5.3), so none pile up for a side that never reads.
+            if self.full:
+                self._held_ping = frame.get_payload_as_bytes()
+            elif self.transport is not None:
+                self.transport.send_pong(frame.get_payload_as_bytes())
+            return True
+        return bool(frame.msg_type == PONG)
+
+    def check_alive(self) -> bool:
+        """Called once an interval: ping a side that was silent; ``False`` for one that stayed silent after that."""
+        if self.transport is None or self.full or not self._reading:
+            return True  # it may well have spoken, or is judged by its stall timer
+        if self.frames_seen != self._frames_at_check:
+            self._frames_at_check = self.frames_seen
+            self._pinged = False
+            return True
+        if self._pinged:
+            return False
+        self.transport.send_ping()
+        self._pinged = True
+        return True
+
+    def say_goodbye(self, code: int, reason: str) -> None:
+        """Send a close frame unless one was sent, and cut the connection if the peer does not answer in time."""
+        transport = self.transport
+        if transport is None or transport.is_disconnected:
+            return
+        self.read_when(True)
+        if not transport.is_close_frame_sent:
+            transport.send_close(WSCloseCode(code), fit_reason(reason))
+        if self._close_timer is None:
+            self._close_timer = self._loop.call_later(self._limits.close_timeout, transport.disconnect, False)
+
+    def hang_up(self) -> None:
+        """Close the connection once what was written is out; the close timer bounds how long that may take."""
+        if self.transport is not None:
+            self.transport.disconnect()
+
+    def cancel_timers(self) -> None:
+        """Nothing of this side fires after this."""
+        for timer in (self._stall_timer, self._close_timer):
+            if timer is not None:
+                timer.cancel()
+        self._stall_timer = self._close_timer = None

@@ -1,0 +1,78 @@
+import pytest
+
+from voxgate_core import Grant, VoxgateError
+from voxgate_realtime.limits import RelayLimits
+from voxgate_realtime.sessions import Sessions
+
+
+class Live:
+    """A connection that only remembers how it was refused."""
+
+    def __init__(self) -> None:
+        self.grant: Grant | None = None
+        self.refused_with: list[str] = []
+
+    def refuse(self, error: VoxgateError) -> None:
+        self.refused_with.append(error.code)
+
+
+def grant(subject: str) -> Grant:
+    return Grant(subject, f"s-{subject}", f"j-{subject}", None, frozenset(), 0, 100)
+
+
+def test_sockets_without_a_credential_are_bounded_on_their_own() -> None:
+    sessions = Sessions(RelayLimits(max_sessions=10, max_unauthenticated=2))
+    first, second, third = Live(), Live(), Live()
+    sessions.enter(first)
+    sessions.enter(second)
+    with pytest.raises(VoxgateError) as refused:
+        sessions.enter(third)
+    assert refused.value.kind.close_code == 1013
+    sessions.leave(third)
+    sessions.authenticated(first, grant("ada"))
+    sessions.enter(Live())
+    assert (len(sessions), sessions.unauthenticated) == (3, 2)
+
+
+def test_all_sockets_are_bounded_together() -> None:
+    sessions = Sessions(RelayLimits(max_sessions=1, max_unauthenticated=1))
+    first = Live()
+    sessions.enter(first)
+    sessions.authenticated(first, grant("ada"))
+    sessions.make_room()
+    with pytest.raises(VoxgateError):
+        sessions.enter(Live())
+    with pytest.raises(VoxgateError):
+        sessions.make_room()
+
+
+def test_a_revocation_closes_matching_sessions_and_no_other() -> None:
+    sessions = Sessions(RelayLimits())
+    ada, bob = Live(), Live()
+    for live, name in ((ada, "ada"), (bob, "bob")):
+        sessions.enter(live)
+        live.grant = grant(name)
+        sessions.authenticated(live, live.grant)
+    assert sessions.revoke(lambda found: found.subject == "ada") == 1
+    assert (ada.refused_with, bob.refused_with) == (["token_revoked"], [])
+
+
+def test_a_revocation_that_came_while_verifying_still_counts() -> None:
+    sessions = Sessions(RelayLimits())
+    ada, bob = Live(), Live()
+    sessions.enter(ada)
+    sessions.enter(bob)
+    assert sessions.revoke(lambda found: found.subject == "ada") == 0
+    with pytest.raises(VoxgateError) as refused:
+        sessions.authenticated(ada, grant("ada"))
+    assert refused.value.code == "token_revoked"
+    sessions.authenticated(bob, grant("bob"))
+
+
+def test_a_socket_that_left_is_forgotten() -> None:
+    sessions = Sessions(RelayLimits())
+    live = Live()
+    sessions.enter(live)
+    sessions.leave(live)
+    sessions.leave(live)
+    assert (len(sessions), sessions.unauthenticated, list(sessions)) == (0, 0, [])

@@ -1,0 +1,58 @@
+import asyncio
+from dataclasses import replace
+
+from tests.realtime.peers import echo, gateway, model_server
+from voxgate_realtime import RelayLimits
+from voxgate_realtime.sides import Side
+
+
+def side(limits: RelayLimits | None = None) -> tuple[Side, list[str]]:
+    told: list[str] = []
+    made = Side(
+        limits or RelayLimits(),
+        asyncio.get_running_loop(),
+        flow_changed=lambda: told.append("flow"),
+        stalled=lambda: told.append("stalled"),
+    )
+    return made, told
+
+
+async def test_filling_up_and_draining_is_told() -> None:
+    made, told = side()
+    seen = []
+    for tell in (made.pause_writing, made.resume_writing):
+        tell()
+        seen.append(made.full)
+    assert seen == [True, False]
+    assert told == ["flow", "flow"]
+
+
+async def test_a_side_that_drained_is_not_called_stalled() -> None:
+    made, told = side(replace(RelayLimits(), stall_timeout=0.0))
+    made.pause_writing()
+    made.resume_writing()
+    await asyncio.get_running_loop().run_in_executor(None, int)  # every due timer has fired by now
+    assert "stalled" not in told
+
+
+async def test_a_side_without_a_transport_takes_every_order_and_does_nothing() -> None:
+    made, told = side()
+    made.read_when(False)
+    made.say_goodbye(1000, "")
+    made.hang_up()
+    made.cancel_timers()
+    assert made.check_alive()
+    assert told == []
+
+
+async def test_a_side_that_is_not_read_is_not_taken_for_dead() -> None:
+    async with model_server(echo) as url, gateway(url) as gw, gw.client() as client:
+        await client.recv()
+        [relay] = gw.realtime.sessions
+        client_side: Side = relay.client  # type: ignore[attr-defined]
+        client_side.read_when(False)
+        assert client_side.check_alive()
+        assert client_side.check_alive()
+        client_side.read_when(True)
+        assert client_side.check_alive()  # pinged now, and given an interval to answer
+        assert not client_side.check_alive()
