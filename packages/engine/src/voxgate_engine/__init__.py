@@ -1,5 +1,18 @@
-"""An offline model server that speaks the OpenAI Realtime protocol."""
+"""An offline model server that speaks the OpenAI Realtime protocol, with a script in place of a model."""
 
-__all__ = ["__version__"]
+from voxgate_engine.conversation import TRANSITIONS, Closing, Conversation, Cue, Floor
+from voxgate_engine.server import EngineServer
+from voxgate_engine.settings import EngineSettings
+
+__all__ = [
+    "TRANSITIONS",
+    "Closing",
+    "Conversation",
+    "Cue",
+    "EngineServer",
+    "EngineSettings",
+    "Floor",
+    "__version__",
+]
 
 __version__ = "0.2.0rc2"
