@@ -1,0 +1,28 @@
+"""What the answer to the request being served must look like: known to the middleware, read by renderers."""
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+__all__ = ["OPENAI_PREFIXES", "Rendering", "current_rendering", "is_openai"]
+
+OPENAI_PREFIXES = ("/v1/", "/openai/")
+"""Paths where OpenAI's clients expect OpenAI's error shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """``instance`` is the request's path as a URI reference, ``openai`` the error shape, ``https`` whether TLS."""
+
+    instance: str
+    openai: bool = False
+    https: bool = False
+
+
+current_rendering: ContextVar[Rendering | None] = ContextVar("voxgate_rendering", default=None)
+"""Set by the middleware for the time of one request."""
+
+
+def is_openai(path: str, prefixes: Sequence[str] = OPENAI_PREFIXES) -> bool:
+    """Whether errors at ``path`` take OpenAI's shape."""
+    return path.startswith(tuple(prefixes))
