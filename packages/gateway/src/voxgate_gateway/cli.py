@@ -1,7 +1,7 @@
 """The ``voxgate`` command: every package adds its own through the entry-point group ``voxgate.commands``."""
 
 import sys
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 import click
 
@@ -13,16 +13,28 @@ __all__ = ["COMMAND_GROUP", "build_cli", "main"]
 COMMAND_GROUP = "voxgate.commands"
 
 
+class _InstalledCommands(click.Group):
+    """Commands of installed packages, each imported only when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_installed())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry_point = _installed().get(cmd_name)
+        if entry_point is None:
+            return None
+        command: click.Command = entry_point.load()
+        return command
+
+
 def build_cli() -> click.Group:
     """The command tree of the packages that are installed."""
-    group = click.Group(
+    group = _InstalledCommands(
         "voxgate",
         help="A realtime voice gateway that proves its promises.",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     click.version_option(VERSION, prog_name="voxgate")(group)
-    for entry_point in sorted(entry_points(group=COMMAND_GROUP), key=lambda found: found.name):
-        group.add_command(entry_point.load(), entry_point.name)
     return group
 
 
@@ -33,3 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     except ConfigurationError as error:
         click.echo(f"voxgate cannot start with this configuration:\n{error}", err=True)
         sys.exit(2)
+
+
+def _installed() -> dict[str, EntryPoint]:
+    return {entry_point.name: entry_point for entry_point in entry_points(group=COMMAND_GROUP)}

@@ -8,7 +8,6 @@ import sys
 import click
 
 from voxgate_core import ConfigurationError, SystemClock
-from voxgate_engine import ENGINE_PATH
 from voxgate_gateway.composition import compose, key_ring
 from voxgate_gateway.serve import bind, run
 from voxgate_gateway.settings import load
@@ -16,6 +15,9 @@ from voxgate_observability import configure
 from voxgate_security import TokenIssuer, TokenRequest
 
 __all__ = ["config", "serve", "token"]
+
+ANY_ENGINE = "ws://127.0.0.1/v1/realtime"
+"""Stands in for the engine's address where nothing is dialled."""
 
 
 @click.command()
@@ -31,7 +33,7 @@ def serve(host: str, port: int, fd: int | None, as_json: bool) -> None:
     """
     settings = load(os.environ)
     human = sys.stderr.isatty() and not as_json
-    configure(settings.log_level, secrets=settings.secrets, human=human)
+    configure(settings.log_level.upper(), secrets=settings.secrets, human=human)
     try:
         listener = bind(host, port) if fd is None else socket.socket(fileno=fd)
     except OSError as error:
@@ -70,7 +72,7 @@ def check(as_json: bool) -> None:
     """Say whether `voxgate serve` would start, and list every fault."""
     faults: tuple[str, ...] = ()
     try:
-        compose(load(os.environ), engine_url=f"ws://127.0.0.1{ENGINE_PATH}")
+        compose(load(os.environ), engine_url=ANY_ENGINE)
     except ConfigurationError as error:
         faults = error.faults
     if as_json:

@@ -16,15 +16,18 @@ from voxgate_core import (
     KeyValue,
     MemoryKeyValue,
     SystemClock,
+    Trace,
+    VoxgateError,
 )
 from voxgate_gateway.routes import create_router
 from voxgate_gateway.settings import NAMED_UPSTREAMS, Settings
 from voxgate_gateway.version import VERSION
 from voxgate_realtime import Dialect, RealtimeServer, RelayLimits, Upstream, azure, compatible, openai
-from voxgate_responder import EnvelopeMiddleware, install, render_refusal, respond
+from voxgate_responder import EnvelopeMiddleware, install, instance_of, is_openai, refusal, respond
 from voxgate_security import (
     ApiKeyAuthenticator,
     ApiKeys,
+    Authenticator,
     Authenticators,
     CorsMiddleware,
     IssuanceQuotas,
@@ -35,6 +38,7 @@ from voxgate_security import (
     TokenIssuer,
     TokenService,
     Verifier,
+    load_keyring,
     new_key,
 )
 from voxgate_security import create_router as create_token_router
@@ -69,23 +73,25 @@ def compose(settings: Settings, *, engine_url: str | None, clock: Clock | None =
     """
     clock = clock or SystemClock()
     made: list[str] = []
-    faults: list[str] = []
+    faults = settings.faults()
 
     origins = _judged(faults, lambda: origin_policy(settings, made))
     ring = _judged(faults, lambda: key_ring(settings, made))
-    keys, dev_key = _judged(faults, lambda: _api_keys(settings, made)) or (ApiKeys.parse(""), None)
+    keys = _judged(faults, lambda: _api_keys(settings, made))
+    oidc = _judged(faults, lambda: _oidc(settings, clock))
+    quotas = _judged(faults, lambda: IssuanceQuotas(settings.quota_subject, settings.quota_address, clock=clock))
     upstream = _judged(faults, lambda: _upstream(settings, engine_url))
-    if faults or origins is None or ring is None or upstream is None:
+    if faults or not (origins and ring and keys and oidc is not None and quotas and upstream):
         raise ConfigurationError(faults)
+    api_keys, dev_key = keys
+    callers: list[Authenticator] = [ApiKeyAuthenticator(api_keys), *oidc]
 
     store: KeyValue = MemoryKeyValue(clock)
     revocations = Revocations(store, clock)
-    issuer = TokenIssuer(ring, clock, settings.environment)
     verifier = Verifier(ring, clock, settings.environment, store, revocations)
-    quotas = IssuanceQuotas(per_subject=settings.quota_subject, per_address=settings.quota_address, clock=clock)
     tokens = TokenService(
-        issuer=issuer,
-        authenticators=Authenticators(_authenticators(settings, keys)),
+        issuer=TokenIssuer(ring, clock, settings.environment),
+        authenticators=Authenticators(callers),
         origins=origins,
         quotas=quotas,
         revocations=revocations,
@@ -96,7 +102,7 @@ def compose(settings: Settings, *, engine_url: str | None, clock: Clock | None =
         origins=origins,
         verifier=verifier,
         upstream=upstream,
-        refusal=render_refusal,
+        refusal=_render_refusal,
         limits=RelayLimits(max_sessions=settings.max_sessions),
         clock=clock,
         ssl_context=ssl.create_default_context(),
@@ -125,7 +131,7 @@ def key_ring(settings: Settings, made: list[str]) -> KeyRing:
     if not secret:
         made.append("JWT_SECRET is not set: tokens are signed with a key that ends with this process")
         secret = f"dev:{secrets.token_urlsafe(48)}"
-    return KeyRing.parse(secret)
+    return load_keyring(secret)
 
 
 def _api_keys(settings: Settings, made: list[str]) -> tuple[ApiKeys, str | None]:
@@ -152,15 +158,23 @@ def _upstream(settings: Settings, engine_url: str | None) -> Upstream:
     return compatible(url, api_key=settings.upstream_key.get_secret_value(), model=settings.model, models=models)
 
 
-def _authenticators(settings: Settings, keys: ApiKeys) -> list[ApiKeyAuthenticator | OidcAuthenticator]:
-    chain: list[ApiKeyAuthenticator | OidcAuthenticator] = [ApiKeyAuthenticator(keys)]
-    if settings.oidc_issuer:
-        chain.append(
-            OidcAuthenticator(
-                issuer=settings.oidc_issuer, audience=settings.oidc_audience, jwks_url=settings.oidc_jwks_url
-            )
-        )
-    return chain
+def _oidc(settings: Settings, clock: Clock) -> tuple[Authenticator, ...]:
+    if not settings.oidc_issuer:
+        return ()
+    dev = settings.environment is Environment.DEV
+    return (
+        OidcAuthenticator(
+            settings.oidc_issuer,
+            settings.oidc_audience,
+            settings.oidc_jwks_url,
+            clock=clock,
+            allow_http_loopback=dev,
+        ),
+    )
+
+
+def _render_refusal(error: VoxgateError, trace: Trace, path: str) -> bytes:
+    return refusal(error, trace, openai=is_openai(path), instance=instance_of(path)).to_bytes()
 
 
 def _judged(faults: list[str], build: Callable[[], T]) -> T | None:

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import uvicorn
 
-from voxgate_core import ConfigurationError, Grant
+from voxgate_core import ConfigurationError
 from voxgate_engine import EngineServer
 from voxgate_gateway.composition import Gateway, compose
 from voxgate_gateway.settings import Settings
 from voxgate_responder import http_protocol
-from voxgate_security import Revocation, Revocations
+from voxgate_security import Revocation
 
 __all__ = ["bind", "run", "serve"]
 
@@ -65,12 +65,15 @@ class _Server(uvicorn.Server):
             self._on_ready()
 
 
-async def serve(settings: Settings, listener: socket.socket, *, ready: Callable[[Gateway], None]) -> None:
-    """Serve on ``listener`` until SIGTERM or SIGINT; ``ready`` is called once it answers.
+async def serve(
+    settings: Settings, listener: socket.socket, *, ready: Callable[[Gateway], None], stop: asyncio.Event | None = None
+) -> None:
+    """Serve on ``listener`` until SIGTERM, SIGINT, or ``stop`` is set; ``ready`` is called once it answers.
 
     Raises :class:`ConfigurationError` before anything is served.
     """
     async with contextlib.AsyncExitStack() as stack:
+        stack.callback(listener.close)
         engine_url = None
         if settings.upstream == "engine":
             engine_url = (await stack.enter_async_context(EngineServer())).url
@@ -78,7 +81,7 @@ async def serve(settings: Settings, listener: socket.socket, *, ready: Callable[
         for made in gateway.made:
             logger.warning("dev: %s", made)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        watching = tasks.create_task(_close_revoked(gateway.revocations, gateway))
+        beside = [tasks.create_task(_close_revoked(gateway))]
         proxies = settings.trusted_proxies
         config = uvicorn.Config(
             gateway.app,
@@ -95,10 +98,13 @@ async def serve(settings: Settings, listener: socket.socket, *, ready: Callable[
             backlog=BACKLOG,
         )
         server = _Server(config, lambda: ready(gateway))
+        if stop is not None:
+            beside.append(tasks.create_task(_stop_when(stop, server)))
         try:
             await server.serve(sockets=[listener])
         finally:
-            watching.cancel()
+            for task in beside:
+                task.cancel()
 
 
 def run(settings: Settings, listener: socket.socket) -> None:
@@ -115,15 +121,17 @@ def _print_ready(gateway: Gateway, url: str) -> None:
     sys.stdout.flush()
 
 
-async def _close_revoked(revocations: Revocations, gateway: Gateway) -> None:
+async def _close_revoked(gateway: Gateway) -> None:
     def close(revocation: Revocation) -> None:
-        def revoked(grant: Grant) -> bool:
-            return revocation.matches(grant)
+        closed = gateway.realtime.revoke(revocation.matches)
+        logger.info("a revocation was heard of", extra={"closed": closed})
 
-        closed = gateway.realtime.revoke(revoked)
-        logger.info("a revocation closed %d live sessions", closed)
+    await gateway.revocations.watch(close)
 
-    await revocations.watch(close)
+
+async def _stop_when(stop: asyncio.Event, server: uvicorn.Server) -> None:
+    await stop.wait()
+    server.should_exit = True
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -5,7 +5,7 @@ it gives up, so that one start shows all there is to mend.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -27,6 +27,15 @@ DEV_ORIGINS: Final = (
     "http://127.0.0.1:8000",
 )
 """Origins let in when ``VOXGATE_ENV=dev`` and no list is set: where development servers usually listen."""
+
+SHORTEST_SECRET: Final = 8
+"""Characters; anything shorter is no secret, and redacting it would tear holes into ordinary words."""
+
+FEWEST_CHARACTERS: Final = 10
+"""Different characters in a signing secret; random text of 32 characters has fewer about once in 10^13."""
+
+EXAMPLE_SECRETS: Final = ("changeme", "change-me", "password", "example", "default", "replace", "your-secret")
+"""Words that stand in documentation where a secret belongs."""
 
 NAMED_UPSTREAMS: Final = ("engine", "openai", "azure")
 
@@ -135,8 +144,12 @@ class Settings(BaseSettings):
             value.get_secret_value()
             for value in (self.jwt_secret, self.upstream_key, self.openai_api_key, self.azure_api_key)
         ]
-        parts = [pair.partition(":")[2] for pair in self.jwt_secret.get_secret_value().split(",")]
-        return tuple(secret for secret in whole + parts if secret)
+        parts = [_secret_of(entry) for entry in self.jwt_secret.get_secret_value().split(",")]
+        return tuple(secret for secret in whole + parts if len(secret) >= SHORTEST_SECRET)
+
+    def faults(self) -> list[str]:
+        """What makes no sense together, or is missing outside dev; a sentence each."""
+        return [*_faults(self), *_weak_secrets(self)]
 
     def shown(self) -> dict[str, object]:
         """Every setting by its variable, secrets as a fingerprint (the first 8 hex digits of their SHA-256)."""
@@ -153,36 +166,45 @@ class Settings(BaseSettings):
 def load(environ: Mapping[str, str]) -> Settings:
     """Read settings from a mapping such as ``os.environ``.
 
-    Raises :class:`ConfigurationError` with a fault for each variable whose value cannot be read, and for each
-    combination that makes no sense. Rules of single features are judged where the features are built.
+    Raises :class:`ConfigurationError` with a fault for each variable whose value cannot be read. Whether the values
+    make sense together is judged by :meth:`Settings.faults`, and by the parts they are for.
     """
     aliases = {str(field.alias) for field in Settings.model_fields.values()}
     given = {name: value for name, value in environ.items() if name in aliases and value.strip()}
     try:
-        settings = Settings.model_validate(given)
+        return Settings.model_validate(given)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)]
         raise ConfigurationError(faults) from None
-    faults = list(_faults(settings))
-    if faults:
-        raise ConfigurationError(faults)
-    return settings
 
 
-def _faults(settings: Settings) -> list[str]:
-    faults = []
+def _faults(settings: Settings) -> Iterator[str]:
     must_be_set = settings.environment is not Environment.DEV
     if must_be_set and not settings.jwt_secret.get_secret_value():
-        faults.append("JWT_SECRET is not set: make one with `voxgate keys rotate`")
+        yield "JWT_SECRET is not set: make one with `voxgate keys rotate`"
     if must_be_set and not settings.api_keys.get_secret_value() and not settings.oidc_issuer:
-        faults.append("nobody could get a token: set VOXGATE_API_KEYS (`voxgate keys new`) or VOXGATE_OIDC_ISSUER")
+        yield "nobody could get a token: set VOXGATE_API_KEYS (`voxgate keys new`) or VOXGATE_OIDC_ISSUER"
     if must_be_set and not settings.origins:
-        faults.append(
-            f"no origin could connect: set ALLOWED_ORIGINS or ALLOWED_ORIGINS_{settings.environment.name}"
-        )  # fmt: skip
+        yield f"no origin could connect: set ALLOWED_ORIGINS or ALLOWED_ORIGINS_{settings.environment.name}"
     oidc = (settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
     if any(oidc) and not all(oidc):
-        faults.append("VOXGATE_OIDC_ISSUER, VOXGATE_OIDC_AUDIENCE and VOXGATE_OIDC_JWKS_URL are set together or not")
+        yield "VOXGATE_OIDC_ISSUER, VOXGATE_OIDC_AUDIENCE and VOXGATE_OIDC_JWKS_URL are set together or not"
     if settings.environment is Environment.PROD and settings.public_url.startswith("http://"):
-        faults.append("VOXGATE_PUBLIC_URL must be https in prod: microphones and tokens need it")
-    return faults
+        yield "VOXGATE_PUBLIC_URL must be https in prod: microphones and tokens need it"
+
+
+def _weak_secrets(settings: Settings) -> Iterator[str]:
+    if settings.environment is Environment.DEV:
+        return
+    for position, entry in enumerate(settings.jwt_secret.get_secret_value().split(","), start=1):
+        secret = _secret_of(entry)
+        if secret and len(set(secret)) < FEWEST_CHARACTERS:
+            yield f"JWT_SECRET, entry {position}: the secret repeats itself; make one with `voxgate keys rotate`"
+        if any(word in secret.lower() for word in EXAMPLE_SECRETS):
+            yield f"JWT_SECRET, entry {position}: the secret is an example; make one with `voxgate keys rotate`"
+
+
+def _secret_of(entry: str) -> str:
+    """The secret in one entry of a key ring; empty for a key file or a PEM, which nobody picks from an example."""
+    material = entry.partition(":")[2] or entry
+    return "" if material.startswith("file:") or "BEGIN" in material else material

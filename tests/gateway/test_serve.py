@@ -1,0 +1,69 @@
+import json
+import socket
+
+import pytest
+from websockets.asyncio.client import connect
+
+from tests.gateway.rig import OPERATOR_KEY, ORIGIN, PREVIEW, close_code_of, served
+from tests.helpers.envelope import assert_envelope
+from voxgate_core import ConfigurationError
+from voxgate_gateway import bind
+from voxgate_gateway.serve import url_of
+
+BEARER = {"Authorization": f"Bearer {OPERATOR_KEY}"}
+
+
+def test_a_taken_port_is_named_with_what_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"port {port}.*--port"):
+            bind("127.0.0.1", port)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_a_listener_is_reached_by_its_url(host: str) -> None:
+    with bind(host, 0) as listener:
+        url = url_of(listener)
+        assert url == f"http://{'[::1]' if ':' in host else host}:{listener.getsockname()[1]}"
+
+
+async def test_one_port_serves_tokens_and_sessions() -> None:
+    async with served() as gateway:
+        token = await gateway.token(sub="ada", origin=ORIGIN)
+        headers = {"Authorization": f"Bearer {token}"}
+        async with connect(f"{gateway.ws_url}/realtime", additional_headers=headers, origin=ORIGIN) as client:  # type: ignore[arg-type]
+            assert json.loads(await client.recv())["type"] == "auth_success"
+            assert json.loads(await client.recv())["type"] == "session.created"
+
+
+async def test_a_revocation_reaches_live_sessions() -> None:
+    async with served() as gateway:
+        headers = {"Authorization": f"Bearer {await gateway.token(sub='ada')}"}
+        async with connect(f"{gateway.ws_url}/realtime", additional_headers=headers) as client:
+            session = json.loads(await client.recv())["sessionId"]
+            answer = await gateway.http.post("/api/realtime/revoke", json={"sessionId": session}, headers=BEARER)
+            assert_envelope(answer)
+            assert await close_code_of(client) == 4003
+
+
+async def test_a_graceful_stop_tells_clients_to_go_elsewhere() -> None:
+    async with served() as gateway:
+        headers = {"Authorization": f"Bearer {await gateway.token(sub='ada')}"}
+        client = await connect(f"{gateway.ws_url}/realtime", additional_headers=headers)
+        await client.recv()
+    assert await close_code_of(client) == 1012
+
+
+async def test_a_configuration_fault_comes_before_anything_is_served() -> None:
+    with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
+        async with served({**PREVIEW, "VOXGATE_UPSTREAM": "openai"}):
+            pytest.fail("it was served")
+
+
+async def test_quotas_hold_over_http() -> None:
+    async with served({**PREVIEW, "VOXGATE_QUOTA_SUBJECT": "2/hour"}) as gateway:
+        answers = [
+            await gateway.http.post("/api/realtime/token", json={"sub": "ada"}, headers=BEARER) for _ in range(3)
+        ]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert int(answers[2].headers["retry-after"]) > 3000

@@ -1,0 +1,91 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.gateway.rig import PREVIEW, SECRET
+from voxgate_core import ConfigurationError, Environment
+from voxgate_gateway.settings import DEV_ORIGINS, Settings, load
+from voxgate_security import MissingOrigin
+
+
+def faults(environ: dict[str, str]) -> str:
+    try:
+        return "\n".join(load(environ).faults())
+    except ConfigurationError as refusal:
+        return "\n".join(refusal.faults)
+
+
+def test_dev_needs_nothing() -> None:
+    settings = load({})
+    assert settings.environment is Environment.DEV
+    assert settings.origins == DEV_ORIGINS
+    assert settings.upstream == "engine"
+    assert settings.missing_origin is MissingOrigin.ALLOW_WITH_BEARER
+
+
+def test_an_environments_own_origin_list_wins() -> None:
+    common = {**PREVIEW, "ALLOWED_ORIGINS": "https://a.example, https://b.example,"}
+    assert load(common).origins == ("https://a.example", "https://b.example")
+    assert load({**common, "ALLOWED_ORIGINS_PREVIEW": "https://p.example"}).origins == ("https://p.example",)
+    assert load({**common, "ALLOWED_ORIGINS_PROD": "https://p.example"}).origins[0] == "https://a.example"
+
+
+@pytest.mark.parametrize("environment", ["preview", "prod"])
+def test_outside_dev_everything_that_is_missing_is_listed_at_once(environment: str) -> None:
+    listed = faults({"VOXGATE_ENV": environment})
+    for name in ("JWT_SECRET", "VOXGATE_API_KEYS", "ALLOWED_ORIGINS"):
+        assert name in listed
+
+
+def test_every_value_that_cannot_be_read_is_listed_at_once_and_not_repeated() -> None:
+    listed = faults({"VOXGATE_ENV": "staging", "VOXGATE_MAX_SESSIONS": "many", "ENABLE_WS_PROXY": "perhaps"})
+    for name in ("VOXGATE_ENV", "VOXGATE_MAX_SESSIONS", "ENABLE_WS_PROXY"):
+        assert name in listed
+    assert "perhaps" not in listed  # a value may be a secret in the wrong place
+
+
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_variable_is_one_that_is_not_set(value: str) -> None:
+    assert load({"VOXGATE_UPSTREAM": value, "VOXGATE_ENV": value}).upstream == "engine"
+
+
+def test_oidc_is_set_whole_or_not_at_all() -> None:
+    assert "VOXGATE_OIDC_JWKS_URL" in faults({"VOXGATE_OIDC_ISSUER": "https://id.example"})
+
+
+def test_a_plain_http_public_url_is_a_fault_in_prod() -> None:
+    assert "VOXGATE_PUBLIC_URL" in faults({**PREVIEW, "VOXGATE_ENV": "prod", "VOXGATE_PUBLIC_URL": "http://v.example"})
+
+
+def test_other_variables_are_left_alone() -> None:
+    assert load({"PATH": "/bin", "VOXGATE_FUTURE": "x", "environment": "prod"}).environment is Environment.DEV
+
+
+def test_secrets_show_as_fingerprints_only() -> None:
+    settings = load({**PREVIEW, "OPENAI_API_KEY": "sk-very-secret", "VOXGATE_DATA_DIR": "data"})
+    shown = json.dumps(settings.shown())
+    assert "sk-very-secret" not in shown + repr(settings)
+    assert SECRET.partition(":")[2] not in shown + repr(settings)
+    table = settings.shown()
+    assert str(table["OPENAI_API_KEY"]).startswith("set, sha256 ")
+    assert table["AZURE_OPENAI_API_KEY"] == "not set"
+    assert table["VOXGATE_DATA_DIR"] == "data"
+
+
+def test_secrets_are_given_to_the_redactor_whole_and_in_parts() -> None:
+    settings = load({**PREVIEW, "JWT_SECRET": "a:first-secret,b:second-secret", "OPENAI_API_KEY": "short"})
+    assert {"a:first-secret,b:second-secret", "first-secret", "second-secret"} <= set(settings.secrets)
+    assert "short" not in settings.secrets
+
+
+def test_every_setting_says_what_it_is_for() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.alias == str(field.alias).upper(), name
+        assert field.description, name
+
+
+def test_paths_and_flags_are_read_as_such() -> None:
+    settings = load({"VOXGATE_DATA_DIR": "/var/lib/x", "ENABLE_WS_PROXY": "false"})
+    assert settings.data_dir == Path("/var/lib/x")
+    assert settings.enable_ws_proxy is False
