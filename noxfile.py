@@ -24,6 +24,7 @@ def install(session: nox.Session, *packages: str, groups: tuple[str, ...] = ()) 
     editable = [f"--editable=packages/{package}" for package in packages]
     tools = nox.project.dependency_groups(PYPROJECT, *groups)
     session.install("--constraint=constraints.txt", *editable, *tools)
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""  # sessions start many processes: let them share what was compiled
 
 
 def needs_of(package: str) -> tuple[str, ...]:
@@ -55,7 +56,7 @@ def types(session: nox.Session) -> None:
     """Check types: mypy --strict over packages, tests and this file."""
     install(session, *PACKAGES, groups=("types", "test"))
     sources = [f"packages/{package}/src/voxgate_{package}" for package in PACKAGES]
-    session.run("mypy", *sources, "tests", "benchmarks", "noxfile.py")
+    session.run("mypy", *sources, "tests", "benchmarks", "docs/tools", "noxfile.py")
 
 
 @nox.session
@@ -136,7 +137,14 @@ def gate_realtime(session: nox.Session) -> None:
 def site(session: nox.Session) -> None:
     """Build the documentation site, strictly, into build/site."""
     install(session, groups=("site",))
-    session.run("mkdocs", "build", "--strict")
+    session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def reference(session: nox.Session) -> None:
+    """Write the reference pages anew from the code."""
+    install(session, *PACKAGES)
+    session.run("python", "docs/tools/reference.py")
 
 
 @nox.session

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -15,9 +16,13 @@ from websockets.exceptions import ConnectionClosed
 
 from voxgate_core import Grant, Leash, SessionClosed, Trace, VoxgateError
 from voxgate_realtime import RealtimeServer, RelayLimits, Upstream
+from voxgate_realtime.relay import Relay
 
 ORIGIN = "https://app.example.com"
 TOKEN = "good-token"
+LIMITS = RelayLimits()
+MIB = 1024 * 1024
+SPEECH = json.dumps({"type": "input_audio_buffer.append", "audio": "A" * 4096})
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
@@ -180,3 +185,29 @@ async def closed_with(connection: ClientConnection) -> tuple[int | None, str]:
         async for _ in connection:
             pass
     return connection.close_code, connection.close_reason or ""
+
+
+def only_relay(gw: Gateway) -> Relay:
+    [live] = gw.realtime.sessions
+    assert isinstance(live, Relay)
+    return live
+
+
+async def refusal(connection: ClientConnection) -> tuple[str, int | None]:
+    """The code of the error event that came last, and the close code after it."""
+    code = ""
+    with contextlib.suppress(ConnectionClosed):
+        async for message in connection:
+            event = json.loads(message)
+            if event["type"] == "error":
+                code = event["error"]["code"]
+    return code, connection.close_code
+
+
+async def silent(connection: ServerConnection) -> None:
+    await connection.wait_closed()
+
+
+async def send_all(client: ClientConnection, messages: list[str]) -> None:
+    for message in messages:
+        await client.send(message)

@@ -108,8 +108,11 @@ async def serve(
 
 
 def run(settings: Settings, listener: socket.socket) -> None:
-    """Serve on uvloop, and print the ready line on standard output when the gateway answers."""
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    """Serve on uvloop, and print the ready line on standard output when the gateway answers.
+
+    Ctrl-C is a way to stop, not a fault: uvicorn has stopped gracefully by the time it raises the signal again.
+    """
+    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(settings, listener, ready=lambda gateway: _print_ready(gateway, url_of(listener))))
 
 
