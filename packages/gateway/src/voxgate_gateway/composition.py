@@ -47,6 +47,9 @@ __all__ = ["Gateway", "compose", "key_ring", "origin_policy"]
 
 T = TypeVar("T")
 
+SCOPE: Final = "realtime"
+"""The scope a token needs to open a session."""
+
 SINGLE_USE: Final = {
     "native": frozenset({Dialect.NATIVE}),
     "all": frozenset(Dialect),
@@ -88,7 +91,7 @@ def compose(settings: Settings, *, engine_url: str | None, clock: Clock | None =
 
     store: KeyValue = MemoryKeyValue(clock)
     revocations = Revocations(store, clock)
-    verifier = Verifier(ring, clock, settings.environment, store, revocations)
+    verifier = Verifier(ring, clock, settings.environment, store, revocations, required_scope=SCOPE)
     tokens = TokenService(
         issuer=TokenIssuer(ring, clock, settings.environment),
         authenticators=Authenticators(callers),

@@ -1,0 +1,158 @@
+"""What relaying a message costs: this gateway beside nginx and a Starlette relay, in one run.
+
+Clients and an echoing upstream run in this process, each relay in a process of its own. Every message goes through the
+relay twice, there and back, and counts twice. CPU is what the kernel says the relay's threads used, over messages
+relayed at full speed; added latency is the round trip through the relay less the one without it, one connection at a
+time. The relays take turns, round after round, so that whatever else the machine does hits them alike; a figure is
+the median of its rounds.
+
+The gateway runs as in production: token verified, origin checked, every message decoded, screened, counted, bounded.
+The peers do nothing but relay.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.peers.load import drive, echo_server, open_clients
+from benchmarks.peers.relays import Relay, nginx, starlette, voxgate
+
+SIZES = {"2KB": 2048, "8KB": 8192}
+CONNECTIONS = 16
+IDLE_CONNECTIONS = 200
+WARM_UP = 200
+
+Figures = dict[str, float]
+
+
+def percentile(values: list[int], share: float) -> float:
+    """The value below which ``share`` of the sorted values lie."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+async def cpu_per_message(relay: Relay, size: int, messages: int) -> float:
+    """CPU microseconds of the relay for one message one way."""
+    async with open_clients(relay, CONNECTIONS) as clients:
+        await drive(clients, WARM_UP // CONNECTIONS + 1, size)
+        each = max(1, messages // (2 * CONNECTIONS))
+        before = relay.cpu_seconds()
+        await drive(clients, each, size)
+        used = relay.cpu_seconds() - before
+    return used * 1e6 / (2 * each * CONNECTIONS)
+
+
+async def round_trip(relay: Relay, size: int, count: int) -> tuple[float, float]:
+    """Median and 99th percentile of a lone connection's round trip, in microseconds."""
+    async with open_clients(relay, 1) as clients:
+        await drive(clients, WARM_UP, size)
+        times = await drive(clients, count, size)
+    return percentile(times, 0.5) / 1e3, percentile(times, 0.99) / 1e3
+
+
+async def kib_per_connection(relay: Relay, count: int) -> float:
+    """Resident KiB that an idle connection costs, upstream connection included."""
+    async with open_clients(relay, 8):
+        pass  # code and pools that the first connections load are not the price of a connection
+    before = relay.resident_kib()
+    async with open_clients(relay, count):
+        return (relay.resident_kib() - before) / count
+
+
+async def measure(runs: int, messages: int, idle: int) -> dict[str, Any]:
+    """Every case's figures, and how the gateway compares."""
+    samples: dict[str, dict[str, list[float]]] = {}
+    memory: dict[str, float] = {}
+    async with contextlib.AsyncExitStack() as stack:
+        upstream = await stack.enter_async_context(echo_server())
+        relays: dict[str, Relay | None] = {
+            "voxgate": await stack.enter_async_context(voxgate(upstream)),
+            "starlette": await stack.enter_async_context(starlette(upstream)),
+            "nginx": await stack.enter_async_context(nginx(upstream)),
+        }
+        direct = Relay(upstream, (), ())
+        present = {name: relay for name, relay in relays.items() if relay is not None}
+        for run in range(runs):
+            for label, size in SIZES.items():
+                bare = await round_trip(direct, size, messages // 20)
+                for name, relay in present.items():
+                    print(f"\rround {run + 1} of {runs}: {label} {name:<12}", end="", file=sys.stderr, flush=True)
+                    case = samples.setdefault(f"{name} {label}", {})
+                    case.setdefault("cpu_us", []).append(await cpu_per_message(relay, size, messages))
+                    through = await round_trip(relay, size, messages // 20)
+                    case.setdefault("added_p50_us", []).append(through[0] - bare[0])
+                    case.setdefault("added_p99_us", []).append(through[1] - bare[1])
+        for name, relay in present.items():
+            memory[name] = await kib_per_connection(relay, idle)
+    print("\r" + " " * 40 + "\r", end="", file=sys.stderr, flush=True)
+    cases: dict[str, Figures] = {}
+    for label, figures in samples.items():
+        cases[label] = {figure: round(statistics.median(values), 2) for figure, values in figures.items()}
+        cases[label]["kib_per_connection"] = round(memory[label.split(" ")[0]], 1)
+    return {
+        "name": "relay",
+        "machine": {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()},
+        "runs": runs,
+        "cases": cases,
+        "ratios": ratios(cases),
+        "absent": [name for name, relay in relays.items() if relay is None],
+    }
+
+
+def ratios(cases: dict[str, Figures]) -> Figures:
+    """The gateway's CPU over each peer's: the worst size first, then each size."""
+    found: Figures = {}
+    for peer in ("starlette", "nginx"):
+        by_size = {
+            label: round(cases[f"voxgate {label}"]["cpu_us"] / cases[f"{peer} {label}"]["cpu_us"], 3)
+            for label in SIZES
+            if f"{peer} {label}" in cases
+        }
+        if by_size:
+            found[f"cpu_vs_{peer}"] = max(by_size.values())
+            found |= {f"cpu_vs_{peer}_{label.lower()}": ratio for label, ratio in by_size.items()}
+    return found
+
+
+def print_table(result: dict[str, Any]) -> None:
+    """The cases as a person reads them."""
+    print(f"{'':<16}{'CPU µs/message':>16}{'added p50 µs':>14}{'added p99 µs':>14}{'KiB/connection':>16}")
+    for case, figures in result["cases"].items():
+        print(
+            f"{case:<16}{figures['cpu_us']:>16.1f}{figures['added_p50_us']:>14.0f}"
+            f"{figures['added_p99_us']:>14.0f}{figures['kib_per_connection']:>16.0f}"
+        )
+    for name in result["absent"]:
+        print(f"{name}: absent (not installed here), so it is not compared")
+    for name, ratio in result["ratios"].items():
+        print(f"{name:<24}{ratio:.2f}")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5, help="rounds; figures are their medians (default 5)")
+    parser.add_argument("--messages", type=int, default=20_000, help="messages a round relays per case (default 20000)")
+    parser.add_argument("--idle", type=int, default=IDLE_CONNECTIONS, help="idle connections to weigh (default 200)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    arguments = parser.parse_args()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        result = runner.run(measure(arguments.runs, arguments.messages, arguments.idle))
+    print_table(result)
+    if arguments.json:
+        print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""Takes tokens back before they expire, and tells every gateway whose sockets to close.
+
+A token or a session is revoked for good. A subject is revoked up to a moment: tokens issued in or before that second
+are void, later ones are good again. Tokens carry whole seconds (RFC 7519 section 2, NumericDate), so a token issued in
+the very second of the revocation, after it, is void too; the next second's is not.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from voxgate_core import Change, Clock, Grant, KeyValue, VoxgateError
+
+__all__ = ["Revocation", "RevocationKind", "Revocations"]
+
+PREFIX: Final = "security.revoked."
+RECENT: Final = "security.recently-revoked"
+"""One record of the latest revocations: what a watcher reads to learn what it has missed."""
+
+MAX_RECENT: Final = 1000
+MAX_ATTEMPTS: Final = 32
+"""Times the record is written anew when other gateways write it at the same moment."""
+
+KEEP_SECONDS: Final = 7200
+"""How long a revocation is remembered: past the last token it voids and the longest session."""
+
+REWATCH_SECONDS: Final = 1.0
+"""Pause before watching again after the store failed."""
+
+logger = logging.getLogger("voxgate.security")
+
+
+class RevocationKind(StrEnum):
+    """What a revocation names."""
+
+    TOKEN = "jti"
+    SUBJECT = "sub"
+    SESSION = "sid"
+
+
+class Revocation(msgspec.Struct, frozen=True):
+    """One revocation. ``value`` is the ``jti``, ``sub`` or ``sid``; ``revoked_at`` is whole epoch seconds."""
+
+    kind: RevocationKind
+    value: str
+    revoked_at: int
+
+    def matches(self, grant: Grant) -> bool:
+        """Whether the token behind ``grant`` is void."""
+        if self.kind is RevocationKind.TOKEN:
+            return grant.token_id == self.value
+        if self.kind is RevocationKind.SESSION:
+            return grant.session_id == self.value
+        return grant.subject == self.value and grant.issued_at <= self.revoked_at
+
+
+_decode_one = msgspec.json.Decoder(Revocation).decode
+_decode_many = msgspec.json.Decoder(list[Revocation]).decode
+
+
+class Revocations:
+    """Revocations over a shared store. ``keep`` is seconds that one is remembered."""
+
+    def __init__(
+        self,
+        store: KeyValue,
+        clock: Clock,
+        *,
+        keep: float = KEEP_SECONDS,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._keep = keep
+        self._pause = pause
+
+    async def revoke(
+        self, *, jti: str | None = None, subject: str | None = None, session_id: str | None = None
+    ) -> Revocation:
+        """Revoke by exactly one of the three, and return what was recorded.
+
+        Raises ``TypeError`` for none or several, :class:`VoxgateError` ``unavailable`` when it can't be recorded.
+        """
+        named = [
+            (kind, value)
+            for kind, value in (
+                (RevocationKind.TOKEN, jti),
+                (RevocationKind.SUBJECT, subject),
+                (RevocationKind.SESSION, session_id),
+            )
+            if value is not None
+        ]
+        if len(named) != 1:
+            raise TypeError("name exactly one of jti, subject and session_id")
+        revocation = Revocation(*named[0], int(self._clock.now()))
+        await self._store.put(_key(revocation.kind, revocation.value), msgspec.json.encode(revocation), ttl=self._keep)
+        await self._remember(revocation)
+        logger.info("revoked", extra={"kind": revocation.kind.value, "revoked_at": revocation.revoked_at})
+        return revocation
+
+    async def check(self, grant: Grant) -> None:
+        """Raise :class:`VoxgateError` ``token_revoked`` when the token is void, ``unavailable`` when unknown."""
+        for kind, value in (
+            (RevocationKind.TOKEN, grant.token_id),
+            (RevocationKind.SESSION, grant.session_id),
+            (RevocationKind.SUBJECT, grant.subject),
+        ):
+            entry = await self._store.get(_key(kind, value))
+            if entry is not None and _read_one(entry.value).matches(grant):
+                raise VoxgateError("token_revoked")
+
+    async def watch(self, callback: Callable[[Revocation], None]) -> None:
+        """Report every revocation, made anywhere, until cancelled; one may be reported more than once.
+
+        On entering, and whenever the store says that changes were missed, the latest revocations are read and
+        reported again: what a gap has swallowed is caught up with. ``callback`` runs on the event loop.
+        """
+        while True:
+            try:
+                async with self._store.watch(PREFIX) as changes:
+                    await self._report_recent(callback)
+                    async for change in changes:
+                        await self._report_change(change, callback)
+            except VoxgateError as error:
+                logger.warning("the watch on revocations broke; watching again", extra={"code": error.code})
+            await self._pause(REWATCH_SECONDS)
+
+    async def _report_change(self, change: Change, callback: Callable[[Revocation], None]) -> None:
+        if change.missed:
+            await self._report_recent(callback)
+        elif change.value is not None:
+            _report(_read_one(change.value), callback)
+
+    async def _report_recent(self, callback: Callable[[Revocation], None]) -> None:
+        entry = await self._store.get(RECENT)
+        for revocation in [] if entry is None else _read_many(entry.value):
+            _report(revocation, callback)
+
+    async def _remember(self, revocation: Revocation) -> None:
+        """Append to the record of the latest, without losing what another gateway appends meanwhile."""
+        for _ in range(MAX_ATTEMPTS):
+            entry = await self._store.get(RECENT)
+            if entry is None:
+                if await self._store.put_if_absent(RECENT, msgspec.json.encode([revocation]), ttl=self._keep):
+                    return
+                continue
+            oldest = self._clock.now() - self._keep
+            recent = [known for known in _read_many(entry.value) if known.revoked_at > oldest]
+            kept = msgspec.json.encode([*recent, revocation][-MAX_RECENT:])
+            if await self._store.compare_and_set(RECENT, kept, revision=entry.revision, ttl=self._keep):
+                return
+        raise VoxgateError("unavailable", "too many revocations at once; try again")
+
+
+def _key(kind: RevocationKind, value: str) -> str:
+    # A subject may hold any printable text; keys of a store may not.
+    return f"{PREFIX}{kind.value}.{hashlib.sha256(value.encode()).hexdigest()}"
+
+
+def _read_one(value: bytes) -> Revocation:
+    try:
+        return _decode_one(value)
+    except msgspec.MsgspecError:
+        raise VoxgateError("unavailable", "a revocation record can't be read") from None
+
+
+def _read_many(value: bytes) -> list[Revocation]:
+    try:
+        return _decode_many(value)
+    except msgspec.MsgspecError:
+        raise VoxgateError("unavailable", "the record of revocations can't be read") from None
+
+
+def _report(revocation: Revocation, callback: Callable[[Revocation], None]) -> None:
+    try:
+        callback(revocation)
+    except Exception:
+        # One socket that can't be closed must not keep the next revocation from being heard.
+        logger.exception("a revocation could not be acted upon")
