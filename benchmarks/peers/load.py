@@ -1,10 +1,11 @@
-"""Load for a relay: an upstream that answers every message with itself, and clients that wait for each answer."""
+"""Load for a relay: an upstream that answers every message with itself, and clients at the pace of speech or at full
+speed."""
 
 import asyncio
 import contextlib
 import time
+from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 
 from picows import (
     WSFrame,
@@ -18,7 +19,7 @@ from picows import (
 
 from benchmarks.peers.relays import Relay
 
-__all__ = ["Client", "drive", "echo_server", "message_of", "open_clients"]
+__all__ = ["Client", "echo_server", "message_of", "open_clients", "pace", "saturate"]
 
 
 def message_of(size: int) -> bytes:
@@ -51,47 +52,63 @@ async def echo_server() -> AsyncIterator[str]:
         server.close()
 
 
-@dataclass
 class Client(WSListener):
-    """One connection with one message on its way at a time."""
+    """One connection through a relay. Answers come in the order of the messages."""
 
-    left: int = 0
-    message: bytes = b""
-    sent_at: int = 0
-    round_trips: list[int] = field(default_factory=list)
-    transport: WSTransport | None = None
-    finished: asyncio.Future[None] | None = None
+    def __init__(self) -> None:
+        self.round_trips: list[int] = []
+        self._transport: WSTransport | None = None
+        self._message = b""
+        self._awaited = 0
+        self._eager = False
+        self._sent: deque[int] = deque()
+        self._finished: asyncio.Future[None] | None = None
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self.transport = transport
+        self._transport = transport
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type != WSMsgType.TEXT:
             return
-        self.round_trips.append(time.perf_counter_ns() - self.sent_at)
-        self.left -= 1
-        if self.left > 0:
-            self._send()
-        elif self.finished is not None and not self.finished.done():
-            self.finished.set_result(None)
+        self.round_trips.append(time.perf_counter_ns() - self._sent.popleft())
+        self._awaited -= 1
+        if self._awaited == 0 and self._finished is not None:
+            self._finished.set_result(None)
+        elif self._eager:
+            self.send()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        if self.finished is not None and not self.finished.done():
-            self.finished.set_exception(ConnectionError("the relay closed a connection under load"))
+        if self._finished is not None and not self._finished.done():
+            self._finished.set_exception(ConnectionError("the relay closed a connection under load"))
+
+    def expect(self, count: int, message: bytes) -> asyncio.Future[None]:
+        """Be ready to :meth:`send` ``message`` ``count`` times; done when every answer is in."""
+        self._message = message
+        self._awaited = count
+        self._eager = False
+        self.round_trips = []
+        self._finished = asyncio.get_running_loop().create_future()
+        return self._finished
 
     def start(self, count: int, message: bytes) -> asyncio.Future[None]:
         """Send ``count`` messages, each once the one before came back."""
-        self.left = count
-        self.message = message
-        self.round_trips = []
-        self.finished = asyncio.get_running_loop().create_future()
-        self._send()
-        return self.finished
+        finished = self.expect(count, message)
+        self._eager = True
+        self.send()
+        return finished
 
-    def _send(self) -> None:
-        assert self.transport is not None
-        self.sent_at = time.perf_counter_ns()
-        self.transport.send(WSMsgType.TEXT, self.message)
+    def send(self) -> None:
+        """One message."""
+        assert self._transport is not None
+        self._sent.append(time.perf_counter_ns())
+        self._transport.send(WSMsgType.TEXT, self._message)
+
+    def close(self) -> None:
+        """Say goodbye and hang up."""
+        self._finished = None
+        if self._transport is not None:
+            self._transport.send_close()
+            self._transport.disconnect()
 
 
 @contextlib.asynccontextmanager
@@ -113,14 +130,28 @@ async def open_clients(relay: Relay, count: int) -> AsyncIterator[list[Client]]:
         yield clients
     finally:
         for client in clients:
-            if client.transport is not None:
-                client.finished = None
-                client.transport.send_close()
-                client.transport.disconnect()
+            client.close()
 
 
-async def drive(clients: list[Client], count: int, size: int) -> list[int]:
-    """``count`` round trips of ``size`` bytes on every connection; each one's nanoseconds."""
+async def saturate(clients: list[Client], count: int, size: int) -> None:
+    """``count`` round trips of ``size`` bytes on every connection, each begun when the one before came back."""
     message = message_of(size)
     await asyncio.gather(*(client.start(count, message) for client in clients))
+
+
+async def pace(clients: list[Client], count: int, size: int, interval: float) -> list[int]:
+    """``count`` messages on every connection, one each ``interval`` seconds, as microphones send them.
+
+    Connections take turns within an interval. Returns the round trips, in nanoseconds.
+    """
+    message = message_of(size)
+    loop = asyncio.get_running_loop()
+    begin = loop.time() + interval
+    ends = []
+    for number, client in enumerate(clients):
+        ends.append(client.expect(count, message))
+        phase = begin + interval * number / len(clients)
+        for turn in range(count):
+            loop.call_at(phase + turn * interval, client.send)
+    await asyncio.gather(*ends)
     return [nanoseconds for client in clients for nanoseconds in client.round_trips]

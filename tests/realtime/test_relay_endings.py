@@ -167,7 +167,7 @@ async def test_both_sides_stay_while_they_answer_pings() -> None:
     async with model_server(silent) as url, gateway(url, limits=limits) as gw, gw.client() as client:
         await client.recv()
         seen = only_relay(gw).upstream
-        while seen.frames_seen < 3:  # pongs
+        while seen.controls < 3:  # pongs
             await (await client.ping())
         assert only_relay(gw).session.state is State.OPEN
 

@@ -110,11 +110,11 @@ async def test_pings_of_a_client_that_never_reads_do_not_pile_up() -> None:
         transport = relay.client.transport
         assert transport is not None
         before = transport.underlying_transport.get_write_buffer_size()
-        seen = relay.client.frames_seen
+        seen = relay.client.controls
         for number in range(5_000):
             client.protocol.send_ping(str(number).encode().rjust(125))
             client.transport.write(b"".join(client.protocol.data_to_send()))
-        while relay.client.frames_seen < seen + 5_000:
+        while relay.client.controls < seen + 5_000:
             await asyncio.wait([asyncio.create_task(gw.observer.any_closed.wait())], timeout=0.05)
         assert transport.underlying_transport.get_write_buffer_size() <= before
 

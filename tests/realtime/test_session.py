@@ -80,9 +80,9 @@ def test_a_summary_tells_who_how_long_and_how_much() -> None:
     session = Session(RelayLimits(), started=10.0)
     assert session.summary(20.0) is None
     session.grant = grant()
-    session.client_messages, session.client_bytes = 2, 30
     session.end(1000, "bye")
-    summary = session.summary(20.0)
+    summary = session.summary(20.0, client=(2, 30), upstream=(4, 50))
     assert summary is not None
     assert (summary.session_id, summary.subject, summary.code, summary.reason) == ("s1", "ada", 1000, "bye")
     assert (summary.seconds, summary.client_messages, summary.client_bytes) == (10.0, 2, 30)
+    assert (summary.upstream_messages, summary.upstream_bytes) == (4, 50)

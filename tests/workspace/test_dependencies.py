@@ -9,8 +9,6 @@ import pytest
 from tests.workspace.layout import PACKAGES, ROOT, Package, parse, requirement_name
 
 UNIMPORTED_WITH_REASON = {
-    ("gateway", "httptools"): "uvicorn imports it",
-    ("realtime", "httptools"): "uvicorn imports it",
     ("responder", "httptools"): "uvicorn imports it",
 }
 """Declared, needed, and never imported by our own code."""

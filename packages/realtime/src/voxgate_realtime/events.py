@@ -20,7 +20,7 @@ _APPEND_FRAME: Final = len('{"type":"input_audio_buffer.append","audio":}')
 _EVENT_ID_FRAME: Final = len(',"event_id":')
 
 
-class ClientHead(msgspec.Struct):
+class ClientHead(msgspec.Struct, gc=False):
     """What the relay reads of a client event: its type, and how long the rest of an append is."""
 
     type: str
@@ -28,7 +28,7 @@ class ClientHead(msgspec.Struct):
     audio: msgspec.Raw = msgspec.Raw()
 
 
-class ServerHead(msgspec.Struct):
+class ServerHead(msgspec.Struct, gc=False):
     """What the relay reads of an upstream event."""
 
     type: str
@@ -53,11 +53,11 @@ def screen_client(message: bytes) -> bytes:
         if not message.isascii():
             message.decode()  # msgspec skips the strings it does not read without checking their UTF-8
         head = _decode_client(message)
-        if head.type == APPEND and len(head.audio):
-            framed = _APPEND_FRAME + len(head.audio)
-            if len(head.event_id):
-                framed += _EVENT_ID_FRAME + len(head.event_id)
-            if len(message) - framed < _KEY_ROOM:
+        if head.type == APPEND:
+            spare = len(message) - len(head.audio) - _APPEND_FRAME
+            if spare >= _KEY_ROOM and head.event_id:
+                spare -= len(head.event_id) + _EVENT_ID_FRAME
+            if spare < _KEY_ROOM and head.audio:
                 return message
         event = _decode_object(message)
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:

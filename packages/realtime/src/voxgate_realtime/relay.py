@@ -18,16 +18,13 @@ from voxgate_realtime.dialling import dial
 from voxgate_realtime.events import screen_client, screen_upstream
 from voxgate_realtime.handshake import Credential, Dialect, auth_success, read_auth_message
 from voxgate_realtime.session import Session, State, Trigger
-from voxgate_realtime.sides import Side
+from voxgate_realtime.sides import TEXT, Side
 
 __all__ = ["Relay"]
 
-TEXT: Final = WSMsgType.TEXT
 CLOSE: Final = WSMsgType.CLOSE
 NO_STATUS: Final = 1005
 ABNORMAL: Final = 1006
-
-Send = Callable[[WSMsgType, bytes], None]
 
 logger = logging.getLogger("voxgate.realtime")
 
@@ -35,6 +32,7 @@ logger = logging.getLogger("voxgate.realtime")
 class ClientSide(Side):
     """Frames from the client."""
 
+    __slots__ = ("relay",)
     relay: "Relay"
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -42,19 +40,15 @@ class ClientSide(Side):
         self.relay.begin()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        self.frames_seen += 1
-        relay = self.relay
-        plain = frame.msg_type == TEXT and frame.fin and not (frame.rsv1 or frame.rsv2 or frame.rsv3)
-        if plain and relay.flowing and not self.assembler.partial:
+        if frame.msg_type == TEXT and frame.fin and self.flowing and not (frame.rsv1 or frame.rsv2 or frame.rsv3):
             try:
                 message = screen_client(frame.get_payload_as_bytes())
             except VoxgateError as error:
-                relay.refuse(error)
+                self.relay.refuse(error)
                 return
-            session = relay.session
-            session.client_messages += 1
-            session.client_bytes += len(message)
-            relay.send_upstream(TEXT, message)
+            self.messages += 1
+            self.bytes += len(message)
+            self.forward(TEXT, message)
         else:
             self.on_uncommon_frame(frame)
 
@@ -71,6 +65,7 @@ class ClientSide(Side):
                     self.relay.receive_client(message)
             except VoxgateError as error:
                 self.relay.refuse(error)
+            self.flowing = self.relay.is_open and not self.assembler.partial
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self.relay.client_gone(transport)
@@ -79,6 +74,7 @@ class ClientSide(Side):
 class UpstreamSide(Side):
     """Frames from the model server."""
 
+    __slots__ = ("relay",)
     relay: "Relay"
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -87,29 +83,32 @@ class UpstreamSide(Side):
             self.say_goodbye(1001, "")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        self.frames_seen += 1
-        relay = self.relay
-        try:
-            if frame.msg_type == TEXT and frame.fin and not self.assembler.partial:
-                message: bytes | None = frame.get_payload_as_bytes()
-            elif frame.msg_type == CLOSE:
-                relay.upstream_said_goodbye(frame.get_close_code().value, frame.get_close_reason())
+        if frame.msg_type == TEXT and frame.fin and self.flowing:
+            message = frame.get_payload_as_bytes()
+            try:
+                screen_upstream(message)
+            except VoxgateError as error:
+                self.relay.upstream_misbehaved(error)
                 return
-            elif self.answer_control(frame):
-                return
-            else:
+            self.messages += 1
+            self.bytes += len(message)
+            self.forward(TEXT, message)
+        else:
+            self.on_uncommon_frame(frame)
+
+    def on_uncommon_frame(self, frame: WSFrame) -> None:
+        """Control frames and fragments."""
+        if frame.msg_type == CLOSE:
+            self.relay.upstream_said_goodbye(frame.get_close_code().value, frame.get_close_reason())
+        elif not self.answer_control(frame):
+            try:
                 message = self.assembler.receive_frame(frame.msg_type.value, frame.fin, frame.get_payload_as_bytes())
-            if message is None:
-                return
-            screen_upstream(message)
-        except VoxgateError as error:
-            logger.warning("the upstream broke the protocol", extra={"reason": error.message})
-            relay.refuse(VoxgateError("upstream_failed", "the model server broke the protocol"))
-            return
-        session = relay.session
-        session.upstream_messages += 1
-        session.upstream_bytes += len(message)
-        relay.send_client(TEXT, message)
+                if message is not None:
+                    screen_upstream(message)
+                    self.pass_on(message)
+            except VoxgateError as error:
+                self.relay.upstream_misbehaved(error)
+            self.flowing = not self.assembler.partial
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self.relay.upstream_gone()
@@ -132,13 +131,10 @@ class Relay:
         loop = asyncio.get_running_loop()
         limits = context.limits
         self.loop = loop
-        self.flowing = False
         self.session = Session(limits, context.clock.monotonic())
         self.client = ClientSide(limits, loop, flow_changed=self.settle_flow, stalled=self.client_stalled)
         self.upstream = UpstreamSide(limits, loop, flow_changed=self.settle_flow, stalled=self.upstream_stalled)
         self.client.relay = self.upstream.relay = self
-        self.send_client: Send = _discard
-        self.send_upstream: Send = _discard
         self._context = context
         self._dialect = dialect
         self._origin = origin
@@ -155,13 +151,19 @@ class Relay:
         """What the client was allowed, once it has shown a valid credential."""
         return self.session.grant
 
+    @property
+    def is_open(self) -> bool:
+        """Whether messages pass both ways."""
+        return self.session.state is State.OPEN
+
     # -- opening ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """The client was accepted: find out who it is."""
         transport = self.client.transport
         assert transport is not None
-        self.send_client = transport.send
+        self.upstream.forward = transport.send
+        self.upstream.flowing = True
         try:
             self._context.sessions.enter(self)
         except VoxgateError as error:
@@ -184,10 +186,7 @@ class Relay:
         elif state in (State.AUTHENTICATING, State.CONNECTING):
             self._hold(screen_client(message))
         elif state is State.OPEN:
-            message = screen_client(message)
-            self.session.client_messages += 1
-            self.session.client_bytes += len(message)
-            self.send_upstream(TEXT, message)
+            self.client.pass_on(screen_client(message))
 
     def _admit(self, credential: Credential) -> None:
         self.client.read_when(False)  # until we know who sends it, nobody's bytes are worth our memory
@@ -220,7 +219,7 @@ class Relay:
         context.observer.opened(grant)
         if self._dialect is Dialect.NATIVE:
             event = auth_success(grant.session_id, expires_at=grant.expires_at, resumed=False, received=0)
-            self.send_client(TEXT, event)
+            self.client.say(event)
         leashed = grant.leash.seconds is not None and grant.leash.seconds <= context.limits.session_seconds
         limit = VoxgateError("quota_exceeded", "the session's time is used up") if leashed else None
         self._after(self.session.seconds_allowed, limit or VoxgateError("session_limit"))
@@ -230,12 +229,10 @@ class Relay:
         if not self.session.advance(Trigger.UPSTREAM_READY):
             self.upstream.say_goodbye(1001, "")
             return
-        self.send_upstream = transport.send
+        self.client.forward = transport.send
         for message in self.session.take_pending():
-            self.session.client_messages += 1
-            self.session.client_bytes += len(message)
-            self.send_upstream(TEXT, message)
-        self.flowing = True
+            self.client.pass_on(message)
+        self.client.flowing = not self.client.assembler.partial
         self._holding_room = True
         self.settle_flow()
         self._check_liveness_later()
@@ -283,7 +280,7 @@ class Relay:
             return
         if self.session.grant is None:
             self._context.observer.refused(error)
-        self.send_client(TEXT, error_event(error))
+        self.client.say(error_event(error))
         self._end(error.kind.close_code, error.message)
 
     def client_said_goodbye(self, code: int) -> None:
@@ -301,6 +298,11 @@ class Relay:
             self._end(seen, reason or REASONS.get(seen, ""))
         self.upstream.hang_up()
 
+    def upstream_misbehaved(self, error: VoxgateError) -> None:
+        """The model server sent what no client could read."""
+        logger.warning("the upstream broke the protocol", extra={"reason": error.message})
+        self.refuse(VoxgateError("upstream_failed", "the model server broke the protocol"))
+
     def upstream_gone(self) -> None:
         """The upstream's connection is gone; without a close frame that is a failure."""
         self.upstream.cancel_timers()
@@ -311,7 +313,7 @@ class Relay:
         sent = getattr(transport.close_handshake, "sent", None)
         if sent is not None:  # picows itself closes for a broken frame
             self.session.end(int(sent.code), sent.reason)
-        self.flowing = False
+        self.client.flowing = False
         self.session.advance(Trigger.DISCONNECTED)
         self._cancel_timers()
         self.client.cancel_timers()
@@ -319,7 +321,11 @@ class Relay:
             self._task.cancel()
         self.upstream.say_goodbye(upstream_code(ABNORMAL), "the client is gone")
         self._context.sessions.leave(self)
-        summary = self.session.summary(self._context.clock.monotonic())
+        summary = self.session.summary(
+            self._context.clock.monotonic(),
+            client=(self.client.messages, self.client.bytes),
+            upstream=(self.upstream.messages, self.upstream.bytes),
+        )
         if summary is not None:
             self._context.observer.closed(summary)
         self._on_gone()
@@ -327,7 +333,7 @@ class Relay:
     def _end(self, code: int, reason: str, *, upstream: int | None = None) -> None:
         if not self.session.end(code, reason):
             return
-        self.flowing = False
+        self.client.flowing = False
         self._cancel_timers()
         self.client.say_goodbye(code if code != ABNORMAL else 1001, reason)
         self.upstream.say_goodbye(upstream_code(code) if upstream is None else upstream, "")
@@ -339,7 +345,3 @@ class Relay:
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()
-
-
-def _discard(kind: WSMsgType, message: bytes) -> None:
-    """Where a side's messages go before it is connected: the session holds what matters."""

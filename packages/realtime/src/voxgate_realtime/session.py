@@ -59,21 +59,17 @@ TRANSITIONS: Mapping[tuple[State, Trigger], State] = MappingProxyType(
 
 
 class Session:
-    """State, held messages and counters of one session. Times are the caller's monotonic seconds."""
+    """State and held messages of one session. Times are the caller's monotonic seconds."""
 
     __slots__ = (
         "_limits",
         "_pending",
         "_pending_bytes",
-        "client_bytes",
-        "client_messages",
         "close_code",
         "close_reason",
         "grant",
         "started",
         "state",
-        "upstream_bytes",
-        "upstream_messages",
     )
 
     def __init__(self, limits: RelayLimits, started: float) -> None:
@@ -83,10 +79,6 @@ class Session:
         self.state = State.AUTHENTICATING
         self.grant: Grant | None = None
         self.started = started
-        self.client_messages = 0
-        self.client_bytes = 0
-        self.upstream_messages = 0
-        self.upstream_bytes = 0
         self.close_code = 1006  # what a peer sees of a connection that ends without a close frame
         self.close_reason = ""
 
@@ -126,8 +118,13 @@ class Session:
         leash = None if self.grant is None else self.grant.leash.seconds
         return self._limits.session_seconds if leash is None else min(leash, self._limits.session_seconds)
 
-    def summary(self, now: float) -> SessionClosed | None:
-        """How it went; ``None`` for one that was never authenticated."""
+    def summary(
+        self, now: float, *, client: tuple[int, int] = (0, 0), upstream: tuple[int, int] = (0, 0)
+    ) -> SessionClosed | None:
+        """How it went; ``None`` for one that was never authenticated.
+
+        ``client`` and ``upstream`` are how many messages and bytes came from each.
+        """
         if self.grant is None:
             return None
         return SessionClosed(
@@ -136,8 +133,8 @@ class Session:
             code=self.close_code,
             reason=self.close_reason,
             seconds=now - self.started,
-            client_messages=self.client_messages,
-            client_bytes=self.client_bytes,
-            upstream_messages=self.upstream_messages,
-            upstream_bytes=self.upstream_bytes,
+            client_messages=client[0],
+            client_bytes=client[1],
+            upstream_messages=upstream[0],
+            upstream_bytes=upstream[1],
         )

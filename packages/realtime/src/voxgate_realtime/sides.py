@@ -11,14 +11,43 @@ from voxgate_realtime.closing import fit_reason
 from voxgate_realtime.frames import Assembler
 from voxgate_realtime.limits import RelayLimits
 
-__all__ = ["Side"]
+__all__ = ["TEXT", "Side"]
 
+Send = Callable[[WSMsgType, bytes], None]
+
+TEXT: Final = WSMsgType.TEXT
 PING: Final = WSMsgType.PING
 PONG: Final = WSMsgType.PONG
 
 
 class Side(WSListener):
-    """One end. ``flow_changed`` is called when this end fills up or drains, ``stalled`` when it stays full."""
+    """One end. ``flow_changed`` is called when this end fills up or drains, ``stalled`` when it stays full.
+
+    While ``flowing``, whole text messages take the short way: screened, counted in ``messages`` and ``bytes``, and
+    given to ``forward``, which is the other end's ``send``. The attributes are plain because that way is hot.
+    """
+
+    # Slots: an attribute of a C class's heir is otherwise looked up in a dict, and these are read for every message.
+    __slots__ = (
+        "_close_timer",
+        "_flow_changed",
+        "_heard_at_check",
+        "_held_ping",
+        "_limits",
+        "_loop",
+        "_pinged",
+        "_reading",
+        "_stall_timer",
+        "_stalled",
+        "assembler",
+        "bytes",
+        "controls",
+        "flowing",
+        "forward",
+        "full",
+        "messages",
+        "transport",
+    )
 
     def __init__(
         self,
@@ -31,14 +60,18 @@ class Side(WSListener):
         self.transport: WSTransport | None = None
         self.assembler = Assembler(limits.max_message)
         self.full = False
-        self.frames_seen = 0
+        self.flowing = False
+        self.forward: Send = _discard
+        self.messages = 0
+        self.bytes = 0
+        self.controls = 0
         self._limits = limits
         self._loop = loop
         self._flow_changed = flow_changed
         self._stalled = stalled
         self._reading = True
         self._held_ping: bytes | None = None
-        self._frames_at_check = 0
+        self._heard_at_check = 0
         self._pinged = False
         self._stall_timer: asyncio.TimerHandle | None = None
         self._close_timer: asyncio.TimerHandle | None = None
@@ -49,6 +82,17 @@ class Side(WSListener):
         transport.underlying_transport.set_write_buffer_limits(high=self._limits.high_water)
         sock: socket.socket = transport.underlying_transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._limits.receive_buffer)
+
+    def say(self, message: bytes) -> None:
+        """Send a text message of our own to this side."""
+        if self.transport is not None:
+            self.transport.send(TEXT, message)
+
+    def pass_on(self, message: bytes) -> None:
+        """Count a screened message of this side, and forward it."""
+        self.messages += 1
+        self.bytes += len(message)
+        self.forward(TEXT, message)
 
     def read_when(self, wanted: bool) -> None:
         """Read from this side, or leave its bytes to the kernel and so to TCP's own back-pressure."""
@@ -77,6 +121,7 @@ class Side(WSListener):
 
     def answer_control(self, frame: WSFrame) -> bool:
         """Deal with a ping or a pong; whether the frame was one."""
+        self.controls += 1
         if frame.msg_type == PING:
             # Only the latest ping needs its pong (RFC 6455 section 5.5.3), so none pile up for a side that never reads.
             if self.full:
@@ -90,8 +135,9 @@ class Side(WSListener):
         """Called once an interval: ping a side that was silent; ``False`` for one that stayed silent after that."""
         if self.transport is None or self.full or not self._reading:
             return True  # it may well have spoken, or is judged by its stall timer
-        if self.frames_seen != self._frames_at_check:
-            self._frames_at_check = self.frames_seen
+        heard = self.messages + self.controls
+        if heard != self._heard_at_check:
+            self._heard_at_check = heard
             self._pinged = False
             return True
         if self._pinged:
@@ -122,3 +168,7 @@ class Side(WSListener):
             if timer is not None:
                 timer.cancel()
         self._stall_timer = self._close_timer = None
+
+
+def _discard(kind: WSMsgType, message: bytes) -> None:
+    """Where messages go before there is another end: what matters of them is held by the session."""

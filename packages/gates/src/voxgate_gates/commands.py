@@ -1,0 +1,218 @@
+"""``voxgate gates``: judge a running gateway, or start one and judge that."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from voxgate_gates import __version__
+from voxgate_gates.check import Check, select
+from voxgate_gates.checks import ALL_CHECKS, GATES
+from voxgate_gates.harness import SERVE, StartFailed, StopFailed, running_target
+from voxgate_gates.report.document import report_json
+from voxgate_gates.report.folder import REPORT_DIR, write_reports
+from voxgate_gates.report.terminal import print_report
+from voxgate_gates.result import RunReport
+from voxgate_gates.runner import Finished, Progress, Started, errored, run_checks
+from voxgate_gates.target import TOKEN_TTL, Target, TargetError
+
+__all__ = ["gates"]
+
+KEY_VARIABLE = "VOXGATE_GATE_KEY"
+ISSUER_KEY_VARIABLE = "VOXGATE_GATE_ISSUER_KEY"
+SERVE_VARIABLE = "VOXGATE_GATE_SERVE"
+
+OWN_ENVIRONMENT = "preview"
+"""What the started server runs as: the strictest environment that a laptop can be."""
+
+FAR_ENVIRONMENT = "prod"
+"""What a given target is held to unless told otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    checks: tuple[Check, ...]
+    environment: str
+    strict: bool
+    command: tuple[str, ...]
+    target: Target | None
+
+
+@click.command()
+@click.option(
+    "--target", metavar="URL", help="Judge this deployment. Without it, `voxgate serve` is started and judged."
+)
+@click.option("--only", metavar="GATE", multiple=True, help="Run this gate, or this one check by its id. Repeatable.")
+@click.option(
+    "--profile",
+    type=click.Choice(["full", "readonly"]),
+    default="full",
+    show_default=True,
+    help="readonly runs only what is safe on production.",
+)
+@click.option("--strict", is_flag=True, help="Count a skipped check as one that fell short.")
+@click.option(
+    "--key-env",
+    metavar="NAME",
+    default=KEY_VARIABLE,
+    show_default=True,
+    help="The environment variable that holds the target's operator key.",
+)
+@click.option(
+    "--issuer-key-env",
+    metavar="NAME",
+    default=ISSUER_KEY_VARIABLE,
+    show_default=True,
+    help="The environment variable that holds a key with the issuer role.",
+)
+@click.option("--origin", metavar="ORIGIN", help="An origin the target allows.")
+@click.option("--other-origin", metavar="ORIGIN", help="A second origin the target allows.")
+@click.option(
+    "--env",
+    "environment",
+    type=click.Choice(list(TOKEN_TTL)),
+    help="What to hold the target to. [default: prod for --target, else preview]",
+)
+@click.option("--report-dir", type=click.Path(file_okay=False, path_type=Path), default=REPORT_DIR, show_default=True)
+@click.option(
+    "--serve-command",
+    metavar="COMMAND",
+    envvar=SERVE_VARIABLE,
+    show_envvar=True,
+    help="What to start instead of this environment's own `voxgate serve`.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print report.json on stdout, and nothing else there.")
+@click.option("--list", "listing", is_flag=True, help="List the checks and stop.")
+def gates(
+    target: str | None, only: tuple[str, ...], profile: str, strict: bool, key_env: str, issuer_key_env: str,
+    origin: str | None, other_origin: str | None, environment: str | None, report_dir: Path,
+    serve_command: str | None, as_json: bool, listing: bool,
+) -> None:  # fmt: skip
+    """Prove the gateway's promises against a URL.
+
+    Exit 0 when all held, 1 when something fell short, 2 when it could not be judged.
+    """
+    try:
+        checks = select(ALL_CHECKS, only, readonly=profile == "readonly")
+    except LookupError as error:
+        raise click.UsageError(f"{error.args[0]}; gates are {', '.join(GATES)}, and --list shows the checks") from error
+    if listing:
+        _print_list(checks, as_json=as_json)
+        return
+    held_to = environment or (FAR_ENVIRONMENT if target else OWN_ENVIRONMENT)
+    if target is None and (origin or other_origin):
+        raise click.UsageError("--origin and --other-origin go with --target; a started server has its own")
+    given = None
+    if target is not None:
+        try:
+            given = Target(
+                target,
+                held_to,
+                key=os.environ.get(key_env) or None,
+                issuer_key=os.environ.get(issuer_key_env) or None,
+                origin=origin,
+                other_origin=other_origin,
+            )
+        except TargetError as error:
+            raise click.BadParameter(str(error), param_hint="--target") from error
+    command = tuple(shlex.split(serve_command)) if serve_command else SERVE
+    console = Console(stderr=as_json)
+    with _progress(console) as progress:
+        report = asyncio.run(_run(_Plan(checks, held_to, strict, command, given), progress))
+    written = write_reports(report, report_dir)
+    if as_json:
+        click.echo(report_json(report), nl=False)
+    else:
+        print_report(report, console)
+        console.print(f"reports: {', '.join(str(path) for path in written)}", style="dim", soft_wrap=True)
+    sys.exit(report.exit_code)
+
+
+async def _run(plan: _Plan, progress: Progress) -> RunReport:
+    with _stop_event() as stop:
+        if plan.target is not None:
+            return await _judge(plan, plan.target, stop, progress)
+        report = None
+        try:
+            async with running_target(plan.environment, command=plan.command) as started:
+                report = await _judge(plan, started, stop, progress)
+        except StartFailed as error:
+            return errored(plan.checks, f"the gateway did not start: {error}", version=__version__, target=_shown(plan))
+        except StopFailed as error:
+            return errored(plan.checks, f"the gateway did not stop: {error}", version=__version__, target=_shown(plan))
+        return report
+
+
+async def _judge(plan: _Plan, target: Target, stop: asyncio.Event, progress: Progress) -> RunReport:
+    return await run_checks(target, plan.checks, version=__version__, strict=plan.strict, stop=stop, progress=progress)
+
+
+def _shown(plan: _Plan) -> str:
+    return shlex.join(plan.command)
+
+
+@contextmanager
+def _stop_event() -> Iterator[asyncio.Event]:
+    """An event set by Ctrl-C or SIGTERM, so that a run ends with a report of what ran."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    with contextlib.ExitStack() as restore:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Not on Windows, and not off the main thread: there the interrupt ends the run without a report.
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(number, stop.set)
+                restore.callback(loop.remove_signal_handler, number)
+        yield stop
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Progress]:
+    with console.status("starting") as status:
+        yield _teller(status.update)
+
+
+def _teller(show: Callable[[str], None]) -> Progress:
+    running: dict[str, None] = {}
+    done = 0
+
+    def tell(event: Started | Finished) -> None:
+        nonlocal done
+        match event:
+            case Started(check):
+                running[check.id] = None
+            case Finished(result, finished, _):
+                running.pop(result.id, None)
+                done = finished
+        show(f"{done} judged; now {', '.join(running) or 'nothing'}")
+
+    return tell
+
+
+def _print_list(checks: tuple[Check, ...], *, as_json: bool) -> None:
+    if as_json:
+        rows = [
+            {
+                "id": check.id,
+                "gate": check.gate,
+                "promise": check.promise,
+                "condition": str(check.condition),
+                "severity": check.severity.value,
+                "safeOnProduction": check.safe_on_production,
+                "docs": check.docs,
+            }
+            for check in checks
+        ]
+        click.echo(json.dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for check in checks:
+        click.echo(f"{check.id}\n    {check.promise}\n    {check.condition}")

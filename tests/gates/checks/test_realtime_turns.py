@@ -1,0 +1,40 @@
+import pytest
+
+from tests.gates.samples import fake_gateway, judged
+from voxgate_gates import Verdict, run_checks
+from voxgate_gates.checks.realtime_turns import suite
+
+CHECKS = {check.id.removeprefix("realtime."): check for check in suite}
+
+LIES = [
+    ("turn-by-vad", "no-speech-started"),
+    ("turn-by-vad", "endless-speech"),
+    ("turn-by-vad", "no-transcript"),
+    ("turn-by-push-to-talk", "no-commit-event"),
+    ("turn-by-push-to-talk", "silent-answer"),
+    ("turn-by-push-to-talk", "failed-response"),
+    ("openai-path-silent", "announce-everywhere"),
+    ("invalid-json-1007", "json-1011"),
+    ("binary-1003", "binary-1000"),
+    ("binary-1003", "no-reason"),
+    ("oversize-1009", "oversize-1000"),
+]
+
+
+async def test_an_honest_gateway_keeps_every_promise_and_is_timed() -> None:
+    async with fake_gateway() as target:
+        report = await run_checks(target, list(suite), version="test")
+    assert [result.echo for result in report.results if result.verdict is not Verdict.PASS] == []
+    timed = {result.id for result in report.results if dict(result.figures).get("first audio")}
+    assert timed == {"realtime.turn-by-vad", "realtime.turn-by-push-to-talk"}
+
+
+@pytest.mark.parametrize(("name", "lie"), LIES)
+async def test_a_lie_is_caught_by_the_check_meant_for_it(name: str, lie: str) -> None:
+    result = await judged(CHECKS[name], lie)
+    assert result.verdict is Verdict.FAIL
+    assert result.shortfalls
+
+
+def test_every_check_has_a_lie() -> None:
+    assert {name for name, _ in LIES} == set(CHECKS)

@@ -1,0 +1,63 @@
+from xml.etree import ElementTree
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.gates.samples import made_report, made_result
+from voxgate_gates import RunReport, Verdict, junit_xml
+
+COUNTS = {"tests", "failures", "errors", "skipped", "time"}
+ORDER = ["skipped", "error", "failure", "system-out"]
+
+
+def parsed(report: RunReport) -> ElementTree.Element:
+    """The document, once every rule of the xunit schema that it could break was checked."""
+    root = ElementTree.fromstring(junit_xml(report))
+    assert root.tag == "testsuites"
+    assert set(root.attrib) == COUNTS | {"name"}
+    for suite in root:
+        assert suite.tag == "testsuite"
+        assert set(suite.attrib) == COUNTS | {"name", "timestamp"}
+        assert int(suite.attrib["tests"]) == len(suite)
+        for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            assert int(suite.attrib[count]) == len(suite.findall(f"testcase/{tag}"))
+        for case in suite:
+            assert case.tag == "testcase"
+            assert set(case.attrib) == {"classname", "name", "time"}
+            assert float(case.attrib["time"]) >= 0
+            tags = [child.tag for child in case]
+            assert tags == [tag for tag in ORDER if tag in tags]
+            assert tags[-1] == "system-out"
+            for found in case:
+                assert set(found.attrib) <= {"type", "message"}
+    return root
+
+
+def test_every_verdict_has_its_element_and_its_count() -> None:
+    results = [made_result(verdict, name=verdict.value) for verdict in Verdict]
+    root = parsed(made_report(*results, made_result(gate="realtime")))
+    assert [suite.attrib["name"] for suite in root] == ["security", "realtime"]
+    assert [root.attrib[name] for name in ("tests", "failures", "errors", "skipped")] == ["5", "1", "1", "1"]
+    failure = root.find("testsuite/testcase/failure")
+    assert failure is not None
+    assert failure.attrib["message"] == "[STATUS] == 401, got 200"
+    assert "Repair the sample." in str(failure.text)
+
+
+def test_the_output_holds_all_a_reader_needs() -> None:
+    said = parsed(made_report(made_result())).findtext("testsuite/testcase/system-out")
+    assert said is not None
+    for part in (
+        "promise: ",
+        "condition: [STATUS] == 401",
+        "got: 401",
+        "first audio: 480 ms",
+        "trace id: 4bf9",
+        "curl ",
+    ):
+        assert part in said
+
+
+@given(st.text(st.characters()))
+def test_whatever_a_target_sends_the_document_stays_valid(text: str) -> None:
+    parsed(made_report(made_result(Verdict.FAIL, got=text, text=text), made_result(Verdict.SKIP, got=text)))

@@ -1,0 +1,53 @@
+import io
+
+from rich.console import Console
+
+from tests.gates.samples import made_check, made_report, made_result
+from voxgate_gates import Result, RunReport, Verdict, print_report
+from voxgate_gates.runner import errored
+
+
+def printed(*results: Result, report: RunReport | None = None, width: int = 80) -> str:
+    out = io.StringIO()
+    print_report(report or made_report(*results), Console(file=out, width=width))
+    return out.getvalue()
+
+
+def test_each_check_takes_one_line_and_the_last_one_is_the_verdict() -> None:
+    lines = printed(made_result(), made_result(name="other", gate="realtime")).splitlines()
+    rows = [line for line in lines if line.startswith((" sample", " other", "sample", "other"))]
+    assert len(rows) == 2
+    assert "PASS" in rows[0]
+    assert "0.25" in rows[0]
+    assert lines[-1] == "PASS: 2 held, in 1.5 s, at http://127.0.0.1:1"
+
+
+def test_the_time_to_first_audio_is_printed() -> None:
+    assert "security.sample: first audio 480 ms" in printed(made_result())
+
+
+def test_a_shortfall_is_told_whole_however_narrow_the_terminal() -> None:
+    text = printed(made_result(Verdict.FAIL, text="a/very/long/path/that/must/not/be/broken"), width=30)
+    assert "got      [STATUS] == 401, got 200" in text
+    assert "again    curl http://h/a/very/long/path/that/must/not/be/broken" in text
+    assert "do       Repair the sample." in text
+    assert "$VOXGATE_KEY stands for" in text
+
+
+def test_a_skip_says_what_it_needs_in_its_row() -> None:
+    text = printed(made_result(Verdict.SKIP, got="needs an API key"))
+    assert "needs an API key" in text
+    assert "SKIPPED: 1 skipped" in text
+
+
+def test_an_unjudged_check_is_told_and_markup_in_it_stays_text() -> None:
+    assert "[bold]not reached[/bold]" in printed(made_result(Verdict.ERROR, got="[bold]not reached[/bold]"))
+
+
+def test_a_run_that_never_began_says_why_once() -> None:
+    report = errored([made_check("one"), made_check("two")], "it did not start", version="v", target="t")
+    assert printed(report=report).count("it did not start") == 1
+
+
+def test_an_empty_run_says_so() -> None:
+    assert "nothing was judged" in printed()

@@ -1,0 +1,139 @@
+import asyncio
+import json
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.gates.fake_gateway import FakeGateway
+from tests.gates.samples import FAKE_SERVE
+from voxgate_gates import ALL_CHECKS, Credentials
+from voxgate_gates.commands import gates
+from voxgate_gates.harness import ORIGIN
+
+SMALL = Path(__file__).with_name("small_server.py")
+QUICK = "security.token-issued-200"
+
+
+def serving(*lies: str) -> str:
+    return shlex.join([sys.executable, str(FAKE_SERVE), *lies])
+
+
+def run(folder: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(gates, ["--report-dir", str(folder), *arguments], env={"GITHUB_STEP_SUMMARY": ""})
+
+
+def verdicts(folder: Path) -> set[str]:
+    document = json.loads((folder / "report.json").read_text())
+    return {check["verdict"] for gate in document["gates"] for check in gate["checks"]}
+
+
+def test_a_whole_run_holds_and_leaves_its_reports(tmp_path: Path) -> None:
+    result = run(tmp_path, "--strict", "--serve-command", serving())
+    assert result.exit_code == 0, result.output
+    assert f"PASS: {len(ALL_CHECKS)} held" in result.output
+    assert "first audio" in result.output
+    assert {path.name for path in tmp_path.iterdir()} == {"report.json", "junit.xml", "summary.md"}
+
+
+def test_a_shortfall_exits_1_and_is_explained(tmp_path: Path) -> None:
+    result = run(tmp_path, "--only", QUICK, "--serve-command", serving("no-legacy"))
+    assert result.exit_code == 1
+    assert "[BODY].token == [BODY].data.token, got nothing and" in result.output
+    assert "$VOXGATE_KEY" in result.output
+
+
+def test_json_is_the_whole_of_stdout(tmp_path: Path) -> None:
+    result = run(tmp_path, "--only", QUICK, "--json", "--env", "dev", "--serve-command", serving())
+    assert json.loads(result.stdout) == json.loads((tmp_path / "report.json").read_text())
+
+
+def test_a_server_that_does_not_start_is_not_judged_and_reported_so(tmp_path: Path) -> None:
+    result = run(tmp_path, "--only", "security", "--serve-command", shlex.join([sys.executable, str(SMALL), "dies"]))
+    assert result.exit_code == 2
+    assert "no luck today" in result.output
+    assert verdicts(tmp_path) == {"error"}
+
+
+def test_the_command_may_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXGATE_GATE_SERVE", serving())
+    assert run(tmp_path, "--only", QUICK).exit_code == 0
+
+
+def test_a_target_without_credentials_is_skipped_where_it_needs_them(tmp_path: Path) -> None:
+    result = run(tmp_path, "--target", "http://127.0.0.1:9", "--only", QUICK)
+    assert result.exit_code == 2
+    assert verdicts(tmp_path) == {"skip"}
+    strict = run(tmp_path, "--target", "http://127.0.0.1:9", "--only", QUICK, "--strict")
+    assert strict.exit_code == 1
+
+
+def test_a_target_out_of_reach_is_not_judged(tmp_path: Path) -> None:
+    result = run(tmp_path, "--target", "http://127.0.0.1:9", "--only", "security.missing-route-404")
+    assert result.exit_code == 2
+    assert "cannot be reached" in result.output
+
+
+async def test_a_running_target_is_judged_with_a_key_from_the_environment(tmp_path: Path) -> None:
+    made = Credentials()
+    async with FakeGateway(made.environment("prod")) as gateway:
+        command = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "from voxgate_gates.commands import gates; gates()",
+            "--target", gateway.url, "--origin", ORIGIN, "--key-env", "MY_KEY", "--only", "security",
+            "--profile", "readonly", "--report-dir", str(tmp_path), "--json",
+            env={**os.environ, "MY_KEY": made.operator_key}, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, _ = await command.communicate()
+    assert command.returncode == 0
+    ids = {check["id"]: check["verdict"] for gate in json.loads(out)["gates"] for check in gate["checks"]}
+    assert ids[QUICK] == "pass"
+    assert ids["security.revoke-issuer-403"] == "skip"
+    assert "security.garbage-bytes-400" not in ids
+    assert made.operator_key not in out.decode()
+
+
+async def test_an_interrupt_still_writes_the_reports(tmp_path: Path) -> None:
+    made = Credentials()
+    async with FakeGateway(made.environment("prod"), credential_seconds=60) as gateway:
+        command = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "from voxgate_gates.commands import gates; gates()", "--target", gateway.url,
+            "--origin", ORIGIN, "--only", "realtime.silent-socket-4001", "--report-dir", str(tmp_path),
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        async with asyncio.timeout(60):
+            await gateway.upgraded.wait()
+            command.send_signal(signal.SIGINT)
+            out, _ = await command.communicate()
+    assert command.returncode == 2
+    assert b"The run was interrupted before 1 of its checks were judged." in out
+    assert verdicts(tmp_path) == {"error"}
+
+
+def test_the_checks_are_listed_for_people_and_for_machines(tmp_path: Path) -> None:
+    told = run(tmp_path, "--list", "--only", "realtime").output
+    assert "realtime.turn-by-vad\n" in told
+    assert "security." not in told
+    rows = json.loads(run(tmp_path, "--list", "--json", "--profile", "readonly").output)
+    assert all(row["safeOnProduction"] for row in rows)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--only", "nope"], "no such gate or check: nope"),
+        (["--target", "ftp://h"], "http:// or https://"),
+        (["--target", "http://u:hunter22@h"], "leave user and password out"),
+        (["--origin", "https://a.test"], "go with --target"),
+        (["--env", "staging"], "'dev', 'preview', 'prod'"),
+    ],
+)
+def test_a_wrong_option_exits_2_with_a_sentence(arguments: list[str], told: str, tmp_path: Path) -> None:
+    result = run(tmp_path, *arguments)
+    assert result.exit_code == 2
+    assert told in result.output
+    assert "hunter22" not in result.output

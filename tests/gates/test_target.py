@@ -1,0 +1,60 @@
+import pytest
+
+from tests.gates.samples import SECRET
+from voxgate_gates import Need, Target, TargetError
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "host", "ftp://h", "http://", "http://h:99999", "http://u:p@h", "http://h/?a=1", "http://h/#f", "http://[::1"],
+)
+def test_a_url_that_can_not_be_judged_is_refused_with_a_sentence(url: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        Target(url)
+    assert " " in str(caught.value)
+    assert "u:p" not in str(caught.value)
+
+
+def test_an_unknown_environment_is_refused() -> None:
+    with pytest.raises(TargetError, match="dev, preview, prod"):
+        Target("http://h", "staging")
+
+
+@pytest.mark.parametrize(("environment", "seconds"), [("dev", 600), ("preview", 300), ("prod", 300)])
+def test_the_environment_bounds_a_token(environment: str, seconds: int) -> None:
+    assert Target("http://h", environment).token_ttl == seconds
+
+
+def test_urls_are_built_under_the_base() -> None:
+    target = Target("https://voice.example.com:8443/base/")
+    assert target.http_url("/x") == "https://voice.example.com:8443/base/x"
+    assert target.ws_url("/x") == "wss://voice.example.com:8443/base/x"
+    assert (target.host, target.port, target.is_tls) == ("voice.example.com", 8443, True)
+
+
+def test_ports_default_by_scheme() -> None:
+    assert Target("http://h").port == 80
+    assert Target("https://h").port == 443
+    assert Target("http://h").ws_url("/r") == "ws://h/r"
+
+
+@pytest.mark.parametrize(
+    ("url", "loopback"),
+    [("http://127.0.0.9:1", True), ("http://[::1]:1", True), ("http://localhost", True), ("http://voice.test", False)],
+)
+def test_loopback_is_known(url: str, loopback: bool) -> None:
+    assert Target(url).is_loopback is loopback
+
+
+def test_what_is_lacking_is_listed_in_order() -> None:
+    target = Target("http://h", key="k" * 8)
+    assert target.lacks(frozenset(Need)) == [Need.ISSUER, Need.ORIGIN, Need.OTHER_ORIGIN]
+    assert target.lacks(frozenset({Need.KEY})) == []
+
+
+def test_secrets_are_in_no_repr_and_in_no_redacted_text() -> None:
+    target = Target("http://h", key=SECRET, issuer_key="issuer-key", secrets=("signing-secret",))
+    for secret in (SECRET, "issuer-key", "signing-secret"):
+        assert secret not in repr(target)
+        assert secret not in target.redactor().text(f"x {secret} y")
+    assert target.redactor().text(f"{SECRET} issuer-key signing-secret") == "$VOXGATE_KEY $VOXGATE_ISSUER_KEY $SECRET"
