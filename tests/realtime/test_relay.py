@@ -59,6 +59,25 @@ async def test_a_silent_socket_closes_4001_when_its_time_is_up() -> None:
         assert await refusal(client) == ("credential_timeout", 4001)
 
 
+async def test_a_verifier_that_takes_too_long_does_not_keep_the_socket() -> None:
+    verifier = OneToken()
+    verifier.gate.clear()
+    limits = replace(LIMITS, auth_timeout=0.1)
+    async with model_server(echo) as url, gateway(url, limits=limits, verifier=verifier) as gw, gw.client() as client:
+        assert await refusal(client) == ("credential_timeout", 4001)
+        verifier.gate.set()
+        while len(gw.realtime.sessions):
+            await asyncio.wait([asyncio.ensure_future(gw.observer.any_closed.wait())], timeout=0.01)
+        assert gw.observer.opened_grants == []
+
+
+async def test_a_session_that_cannot_be_resumed_says_so() -> None:
+    async with model_server(echo) as url, gateway(url) as gw:
+        async with gw.client("/realtime?resume=sess-0&last_event_id=event_7") as client:
+            opened = json.loads(await client.recv())
+            assert (opened["resumed"], opened["received"], opened["sessionId"]) == (False, 0, "sess-1")
+
+
 async def test_the_credential_may_be_the_first_message() -> None:
     async with model_server(echo) as url, gateway(url) as gw, gw.client(token=None) as client:
         await client.send(json.dumps({"type": "auth", "token": TOKEN}))

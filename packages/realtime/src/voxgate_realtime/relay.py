@@ -169,13 +169,12 @@ class Relay:
         except VoxgateError as error:
             self.refuse(error)
             return
+        self._after(self._context.limits.auth_timeout, VoxgateError("credential_timeout"))
         if isinstance(self._credential, VoxgateError):
             self.refuse(self._credential)
         elif self._credential is not None:
             self._admit(self._credential)
-        elif self._dialect is Dialect.NATIVE:
-            self._after(self._context.limits.auth_timeout, VoxgateError("credential_timeout"))
-        else:
+        elif self._dialect is Dialect.OPENAI:
             self.refuse(VoxgateError("credential_missing"))
 
     def receive_client(self, message: bytes) -> None:
@@ -190,7 +189,6 @@ class Relay:
 
     def _admit(self, credential: Credential) -> None:
         self.client.read_when(False)  # until we know who sends it, nobody's bytes are worth our memory
-        self._cancel_timers()
         self._task = self.loop.create_task(self._open(credential))
 
     async def _open(self, credential: Credential) -> None:
@@ -200,9 +198,10 @@ class Relay:
                 credential.token, origin=self._origin, single_use=self._dialect in context.single_use
             )
             context.sessions.authenticated(self, grant)
-            self.session.grant = grant
             if not self.session.advance(Trigger.AUTHENTICATED):
                 return
+            self.session.grant = grant
+            self._cancel_timers()
             self._welcome(grant)
             url = context.upstream.url_for(self._model)
             transport = await dial(context, url, self.upstream)
