@@ -65,3 +65,9 @@ def test_a_descriptor_that_is_no_socket_is_named() -> None:
     ended = invoke(serve, "--fd", "999")
     assert isinstance(ended.exception, ConfigurationError)
     assert "--fd 999" in str(ended.exception)
+
+
+def test_a_second_worker_is_refused_with_the_reason() -> None:
+    ended = invoke(serve, "--workers", "2")
+    assert isinstance(ended.exception, ConfigurationError)
+    assert "one process" in str(ended.exception)

@@ -65,9 +65,10 @@ def test_the_faults_of_every_part_come_in_one_message() -> None:
             "JWT_SECRET": "k:short",
             "VOXGATE_UPSTREAM": "openai",
             "VOXGATE_QUOTA_ADDRESS": "x",
+            "VOXGATE_PUBLIC_URL": "gopher://x",
         }
     )
-    for name in ("localhost", "JWT_SECRET", "OPENAI_API_KEY", "VOXGATE_QUOTA_ADDRESS"):
+    for name in ("localhost", "JWT_SECRET", "OPENAI_API_KEY", "VOXGATE_QUOTA_ADDRESS", "VOXGATE_PUBLIC_URL"):
         assert name in listed
 
 

@@ -45,6 +45,12 @@ def test_every_value_that_cannot_be_read_is_listed_at_once_and_not_repeated() ->
     assert "perhaps" not in listed  # a value may be a secret in the wrong place
 
 
+def test_what_is_missing_is_listed_beside_what_cannot_be_read() -> None:
+    listed = faults({"VOXGATE_ENV": "prod", "VOXGATE_MAX_SESSIONS": "many"})
+    assert "VOXGATE_MAX_SESSIONS" in listed
+    assert "JWT_SECRET" in listed
+
+
 @pytest.mark.parametrize("value", ["", " "])
 def test_an_empty_variable_is_one_that_is_not_set(value: str) -> None:
     assert load({"VOXGATE_UPSTREAM": value, "VOXGATE_ENV": value}).upstream == "engine"

@@ -130,6 +130,7 @@ async def gateway(
     limits: RelayLimits | None = None,
     verifier: OneToken | None = None,
     enabled: bool = True,
+    others: bool = True,
     ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Gateway]:
     """A uvicorn server with the relay in its ``ws=`` slot, on a loopback port of its own, until the block ends."""
@@ -143,6 +144,7 @@ async def gateway(
         limits=limits,
         observer=observer,
         enabled=enabled,
+        others=others,
         ssl_context=ssl_context,
     )
     config = uvicorn.Config(
@@ -211,3 +213,9 @@ async def silent(connection: ServerConnection) -> None:
 async def send_all(client: ClientConnection, messages: list[str]) -> None:
     for message in messages:
         await client.send(message)
+
+
+def drain(gw: Gateway) -> None:
+    """End every session as a graceful stop does."""
+    for live in gw.realtime.sessions:
+        live.refuse(VoxgateError("draining"))

@@ -55,7 +55,7 @@ async def connected_transport() -> tuple[asyncio.Transport, socket.socket]:
 
 async def test_the_class_takes_what_we_give_it_and_answers_101() -> None:
     listener = Listener()
-    frames = FrameProtocol(listener, subprotocol="realtime", max_frame=1024)
+    frames = FrameProtocol(listener, headers={"Sec-WebSocket-Protocol": "realtime"}, max_frame=1024)
     transport, client = await connected_transport()
     frames.start(transport, KEY)
     transport.set_protocol(frames.protocol)
@@ -75,7 +75,7 @@ async def test_the_class_takes_what_we_give_it_and_answers_101() -> None:
 
 async def test_bytes_larger_than_the_read_buffer_are_fed_whole() -> None:
     listener = Listener()
-    frames = FrameProtocol(listener, subprotocol=None, max_frame=65535)
+    frames = FrameProtocol(listener, headers={}, max_frame=65535)
     transport, client = await connected_transport()
     frames.start(transport, KEY)
     frames.feed(masked_text(b"x" * 60_000))

@@ -32,7 +32,7 @@ def test_the_bound_is_counted_anew_for_each_message() -> None:
         assert assembler.receive_frame(TEXT, True, b"1234567890") == b"1234567890"
 
 
-def test_empty_fragments_without_end_hold_no_memory() -> None:
+def test_empty_fragments_without_end_change_nothing() -> None:
     assembler = Assembler(limit=10)
     assembler.receive_frame(TEXT, False, b"a")
     for _ in range(10_000):

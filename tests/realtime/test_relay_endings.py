@@ -15,6 +15,7 @@ from tests.realtime.peers import (
     SPEECH,
     OneToken,
     closed_with,
+    drain,
     echo,
     gateway,
     model_server,
@@ -175,7 +176,7 @@ async def test_both_sides_stay_while_they_answer_pings() -> None:
 async def test_a_draining_server_closes_1012() -> None:
     async with model_server(echo) as url, gateway(url) as gw, gw.client() as client:
         await client.recv()
-        gw.realtime.drain()
+        drain(gw)
         assert await refusal(client) == ("draining", 1012)
 
 
@@ -185,6 +186,6 @@ async def test_a_client_that_ignores_the_close_frame_is_cut() -> None:
         async with gw.client(close_timeout=0.1) as client:
             await client.recv()
             client.transport.pause_reading()
-            gw.realtime.drain()
+            drain(gw)
             await gw.observer.any_closed.wait()
         assert gw.observer.summaries[0].code == 1012

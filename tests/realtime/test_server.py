@@ -105,18 +105,42 @@ async def test_http_is_served_on_the_same_port() -> None:
         assert b"hello" in answer
 
 
-async def test_more_sockets_than_can_be_refused_politely_get_an_http_503() -> None:
-    limits = RelayLimits(max_sessions=1, max_unauthenticated=1, close_timeout=60)
-    async with gateway("ws://127.0.0.1:9", limits=limits) as gw:
-        deaf = [await asyncio.open_connection("127.0.0.1", gw.port) for _ in range(2)]
-        for reader, writer in deaf:  # neither answers its close frame
-            writer.write(upgrade().encode())
-            await reader.readuntil(b"\r\n\r\n")
-        answer = await raw_request(gw.port, upgrade())
-        assert answer.startswith(b"HTTP/1.1 503")
+async def test_refused_sockets_that_answer_no_close_frame_keep_nobody_out() -> None:
+    limits = RelayLimits(max_sessions=2, max_unauthenticated=1, close_timeout=60)
+    async with model_server(echo) as url, gateway(url, limits=limits) as gw:
+        bad = upgrade("/v1/realtime", extra="Authorization: Bearer bad\r\n")
+        deaf = [await asyncio.open_connection("127.0.0.1", gw.port) for _ in range(4)]
+        for reader, writer in deaf:
+            writer.write(bad.encode())
+            await reader.readuntil(b"\x0f\xa3")  # the close code 4003
+        for reader, _ in deaf[1:]:
+            await reader.read()  # cut at once: one such socket may wait, and it is there already
+        async with gw.client("/v1/realtime") as client:
+            await client.send('{"type":"x"}')
+            assert await client.recv() == '{"type":"x"}'
         for _, writer in deaf:
-            writer.close()
-            await writer.wait_closed()
+            writer.transport.abort()
+
+
+async def test_an_upgrade_elsewhere_is_404_where_the_app_has_no_sockets() -> None:
+    async with gateway("ws://127.0.0.1:9", others=False) as gw:
+        for path in ("/elsewhere", "//realtime", "/realtime/", "/Realtime"):
+            assert (await raw_request(gw.port, upgrade(path))).startswith(b"HTTP/1.1 404 ")
+
+
+async def test_a_head_that_the_other_protocol_cannot_read_is_not_waited_for() -> None:
+    limits = RelayLimits(auth_timeout=0.1)
+    async with gateway("ws://127.0.0.1:9", limits=limits) as gw:
+        assert await raw_request(gw.port, upgrade("/elsewhere", extra=f"X: {'y' * 20_000}\r\n")) == b""
+
+
+async def test_the_101_names_the_trace() -> None:
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    headers = {"traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
+    async with model_server(echo) as url, gateway(url) as gw:
+        async with gw.client("/realtime", token=None, additional_headers=headers) as client:
+            assert client.response is not None
+            assert client.response.headers["X-Trace-Id"] == trace_id
 
 
 async def test_a_graceful_stop_sends_clients_elsewhere_and_waits_for_them() -> None:

@@ -23,34 +23,37 @@ def grant(subject: str) -> Grant:
 def test_sockets_without_a_credential_are_bounded_on_their_own() -> None:
     sessions = Sessions(RelayLimits(max_sessions=10, max_unauthenticated=2))
     first, second, third = Live(), Live(), Live()
-    sessions.enter(first)
-    sessions.enter(second)
+    sessions.enter(first, with_credential=False)
+    sessions.enter(second, with_credential=False)
     with pytest.raises(VoxgateError) as refused:
-        sessions.enter(third)
+        sessions.enter(third, with_credential=False)
     assert refused.value.kind.close_code == 1013
-    sessions.leave(third)
     sessions.authenticated(first, grant("ada"))
-    sessions.enter(Live())
+    sessions.enter(Live(), with_credential=False)
     assert (len(sessions), sessions.unauthenticated) == (3, 2)
+
+
+def test_a_crowd_without_credentials_keeps_nobody_out_who_brings_one() -> None:
+    sessions = Sessions(RelayLimits(max_sessions=10, max_unauthenticated=1))
+    sessions.enter(Live(), with_credential=False)
+    sessions.enter(Live(), with_credential=True)
+    assert sessions.unauthenticated == 1
 
 
 def test_all_sockets_are_bounded_together() -> None:
     sessions = Sessions(RelayLimits(max_sessions=1, max_unauthenticated=1))
     first = Live()
-    sessions.enter(first)
+    sessions.enter(first, with_credential=False)
     sessions.authenticated(first, grant("ada"))
-    sessions.make_room()
     with pytest.raises(VoxgateError):
-        sessions.enter(Live())
-    with pytest.raises(VoxgateError):
-        sessions.make_room()
+        sessions.enter(Live(), with_credential=True)
 
 
 def test_a_revocation_closes_matching_sessions_and_no_other() -> None:
     sessions = Sessions(RelayLimits())
     ada, bob = Live(), Live()
     for live, name in ((ada, "ada"), (bob, "bob")):
-        sessions.enter(live)
+        sessions.enter(live, with_credential=False)
         live.grant = grant(name)
         sessions.authenticated(live, live.grant)
     assert sessions.revoke(lambda found: found.subject == "ada") == 1
@@ -60,8 +63,8 @@ def test_a_revocation_closes_matching_sessions_and_no_other() -> None:
 def test_a_revocation_that_came_while_verifying_still_counts() -> None:
     sessions = Sessions(RelayLimits())
     ada, bob = Live(), Live()
-    sessions.enter(ada)
-    sessions.enter(bob)
+    sessions.enter(ada, with_credential=True)
+    sessions.enter(bob, with_credential=True)
     assert sessions.revoke(lambda found: found.subject == "ada") == 0
     with pytest.raises(VoxgateError) as refused:
         sessions.authenticated(ada, grant("ada"))
@@ -72,7 +75,22 @@ def test_a_revocation_that_came_while_verifying_still_counts() -> None:
 def test_a_socket_that_left_is_forgotten() -> None:
     sessions = Sessions(RelayLimits())
     live = Live()
-    sessions.enter(live)
+    sessions.enter(live, with_credential=False)
     sessions.leave(live)
     sessions.leave(live)
     assert (len(sessions), sessions.unauthenticated, list(sessions)) == (0, 0, [])
+
+
+def test_refused_sockets_take_no_room_and_only_so_many_may_wait() -> None:
+    sessions = Sessions(RelayLimits(max_sessions=1, max_unauthenticated=1))
+    first, second, third = Live(), Live(), Live()
+    sessions.enter(first, with_credential=True)
+    assert sessions.refused(first)
+    sessions.enter(second, with_credential=True)
+    assert not sessions.refused(second)
+    sessions.enter(third, with_credential=True)
+    assert set(sessions) == {first, third}
+    sessions.leave(first)
+    assert sessions.refused(third)
+    sessions.leave(third)
+    assert len(sessions) == 0

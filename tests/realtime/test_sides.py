@@ -1,9 +1,11 @@
 import asyncio
+import socket
+import sys
 from dataclasses import replace
 
 from tests.realtime.peers import echo, gateway, model_server
 from voxgate_realtime import RelayLimits
-from voxgate_realtime.sides import Side
+from voxgate_realtime.sides import Side, bytes_received
 
 
 def side(limits: RelayLimits | None = None) -> tuple[Side, list[str]]:
@@ -54,5 +56,15 @@ async def test_a_side_that_is_not_read_is_not_taken_for_dead() -> None:
         assert client_side.check_alive()
         assert client_side.check_alive()
         client_side.read_when(True)
+        assert client_side.check_alive()  # its upgrade request was something to hear
         assert client_side.check_alive()  # pinged now, and given an interval to answer
         assert not client_side.check_alive()
+
+
+def test_received_bytes_are_counted_by_the_kernel() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as near:
+        far, _ = listener.accept()
+        with far:
+            near.sendall(b"12345")
+            assert far.recv(10) == b"12345"
+            assert bytes_received(far) == (5 if sys.platform == "linux" else None)

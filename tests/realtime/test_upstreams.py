@@ -25,7 +25,19 @@ def test_any_compatible_server_is_reached_by_its_url(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://x/", "x", "wss://", "wss://u:p@x/", "wss://x/?api-key=k", "wss://x/#f", "ws://user@x"]
+    "url",
+    [
+        "http://x/",
+        "x",
+        "wss://",
+        "wss://u:p@x/",
+        "wss://x/?api-key=k",
+        "wss://x/#f",
+        "ws://user@x",
+        "ws://[bad",
+        "wss://h:99999/",
+        "ws://x:0/",
+    ],
 )
 def test_a_url_that_cannot_be_dialled_is_a_configuration_fault(url: str) -> None:
     with pytest.raises(ConfigurationError):
@@ -41,6 +53,12 @@ def test_every_fault_of_an_azure_setting_is_listed() -> None:
     with pytest.raises(ConfigurationError) as refused:
         azure("http://x", "", deployment="d")
     assert len(refused.value.faults) == 2
+
+
+@pytest.mark.parametrize("endpoint", ["https://[bad", "https://", "https://h:99999", "https://u:p@h"])
+def test_an_azure_endpoint_that_cannot_be_dialled_is_a_configuration_fault(endpoint: str) -> None:
+    with pytest.raises(ConfigurationError, match="AZURE_OPENAI_ENDPOINT"):
+        azure(endpoint, "k", deployment="d")
 
 
 def test_openai_without_a_key_says_which_variable_is_missing() -> None:

@@ -24,14 +24,20 @@ ANY_ENGINE = "ws://127.0.0.1/v1/realtime"
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
 @click.option("--fd", type=click.IntRange(3), help="Serve a listening socket handed down by a parent process.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes; one in this version.")
 @click.option("--json", "as_json", is_flag=True, help="Log in JSON even on a terminal.")
-def serve(host: str, port: int, fd: int | None, as_json: bool) -> None:
+def serve(host: str, port: int, fd: int | None, workers: int, as_json: bool) -> None:
     """Run the gateway until SIGTERM.
 
     Prints one JSON line on standard output once it answers:
     {"event":"ready","url":…,"pid":…}. Logs go to standard error.
     """
     settings = load(os.environ)
+    if workers > 1:
+        raise ConfigurationError(
+            ["--workers must be 1: used tokens and revocations are kept in one process's memory, and a second process "
+             "would let a used or revoked token in"]
+        )  # fmt: skip
     human = sys.stderr.isatty() and not as_json
     configure(settings.log_level.upper(), secrets=settings.secrets, human=human)
     try:

@@ -20,7 +20,8 @@ from voxgate_core import (
     VoxgateError,
 )
 from voxgate_gateway.routes import create_router
-from voxgate_gateway.settings import NAMED_UPSTREAMS, Settings
+from voxgate_gateway.session_log import SessionLog
+from voxgate_gateway.settings import Settings
 from voxgate_gateway.version import VERSION
 from voxgate_realtime import Dialect, RealtimeServer, RelayLimits, Upstream, azure, compatible, openai
 from voxgate_responder import EnvelopeMiddleware, install, instance_of, is_openai, refusal, respond
@@ -38,6 +39,7 @@ from voxgate_security import (
     TokenIssuer,
     TokenService,
     Verifier,
+    check_public_url,
     load_keyring,
     new_key,
 )
@@ -84,6 +86,8 @@ def compose(settings: Settings, *, engine_url: str | None, clock: Clock | None =
     oidc = _judged(faults, lambda: _oidc(settings, clock))
     quotas = _judged(faults, lambda: IssuanceQuotas(settings.quota_subject, settings.quota_address, clock=clock))
     upstream = _judged(faults, lambda: _upstream(settings, engine_url))
+    if settings.public_url:
+        _judged(faults, lambda: check_public_url(settings.public_url))
     if faults or not (origins and ring and keys and oidc is not None and quotas and upstream):
         raise ConfigurationError(faults)
     api_keys, dev_key = keys
@@ -107,10 +111,12 @@ def compose(settings: Settings, *, engine_url: str | None, clock: Clock | None =
         upstream=upstream,
         refusal=_render_refusal,
         limits=RelayLimits(max_sessions=settings.max_sessions),
+        observer=SessionLog(),
         clock=clock,
         ssl_context=ssl.create_default_context(),
         single_use=SINGLE_USE[settings.token_single_use],
         enabled=settings.enable_ws_proxy,
+        others=False,
     )
 
     app = FastAPI(title="voxgate", version=VERSION, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
@@ -154,10 +160,10 @@ def _upstream(settings: Settings, engine_url: str | None) -> Upstream:
         key = settings.azure_api_key.get_secret_value()
         return azure(settings.azure_endpoint, key, deployment=settings.model, models=models)
     url = settings.upstream
-    if settings.upstream in NAMED_UPSTREAMS:
+    if url == "engine":
         if engine_url is None:
             raise ConfigurationError(["VOXGATE_UPSTREAM=engine, and no engine was started"])
-        url = engine_url
+        return compatible(engine_url, model=settings.model, models=models)
     return compatible(url, api_key=settings.upstream_key.get_secret_value(), model=settings.model, models=models)
 
 

@@ -37,8 +37,6 @@ FEWEST_CHARACTERS: Final = 10
 EXAMPLE_SECRETS: Final = ("changeme", "change-me", "password", "example", "default", "replace", "your-secret")
 """Words that stand in documentation where a secret belongs."""
 
-NAMED_UPSTREAMS: Final = ("engine", "openai", "azure")
-
 
 def _members(text: str) -> str:
     return ",".join(member.strip() for member in text.split(",") if member.strip())
@@ -175,7 +173,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         return Settings.model_validate(given)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_input=False)]
-        raise ConfigurationError(faults) from None
+        unreadable = {fault["loc"][0] for fault in error.errors(include_input=False)}
+        rest = {name: value for name, value in given.items() if name not in unreadable}
+        raise ConfigurationError([*faults, *Settings.model_validate(rest).faults()]) from None
 
 
 def _faults(settings: Settings) -> Iterator[str]:

@@ -10,7 +10,7 @@ import msgspec
 
 from voxgate_core import ERRORS, VoxgateError
 
-__all__ = ["MAX_REASON", "REASONS", "client_code", "error_event", "fit_reason", "upstream_code"]
+__all__ = ["MAX_REASON", "REASONS", "client_code", "error_event", "fit_reason", "may_be_received", "upstream_code"]
 
 MAX_REASON: Final = 123
 """Bytes of UTF-8 a close reason may have."""
@@ -35,6 +35,11 @@ _FROM_CLIENT: Final = {1000: 1000, 1001: 1001, 1005: 1000, 1006: 1001}
 """Codes of the client that the model server should see. Any other is nobody's business but ours."""
 
 REASONS: Final = {1000: "the session ended", 1001: "the session reached its time limit"}
+
+
+def may_be_received(code: int) -> bool:
+    """Whether a close frame may hold ``code`` at all (RFC 6455 section 7.4)."""
+    return 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
 
 
 def client_code(code: int) -> int:

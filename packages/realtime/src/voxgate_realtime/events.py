@@ -36,16 +36,16 @@ class ServerHead(msgspec.Struct, gc=False):
 
 _decode_client = msgspec.json.Decoder(ClientHead).decode
 _decode_server = msgspec.json.Decoder(ServerHead).decode
-_decode_object = msgspec.json.Decoder(dict[str, object]).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _encode = msgspec.json.Encoder().encode
 
 
 def screen_client(message: bytes) -> bytes:
     """The bytes to forward for one client message.
 
-    An append goes on as the same bytes. Every other event is decoded whole and encoded anew, so that a key written
-    twice, or with escapes, cannot mean one thing here and another upstream. Whether an append hides such a key is
-    told by its length: there is no room for one.
+    An append goes on as the same bytes. Of every other event the fields are read and written anew, each value as it
+    came, so that a field written twice, or with escapes, cannot mean one thing here and another upstream. Whether an
+    append hides such a field is told by its length: there is no room for one. No JSON tree is built of either.
 
     Raises :class:`VoxgateError` ``invalid_message`` for anything but a JSON object with a text ``type``.
     """
@@ -59,7 +59,7 @@ def screen_client(message: bytes) -> bytes:
                 spare -= len(head.event_id) + _EVENT_ID_FRAME
             if spare < _KEY_ROOM and head.audio:
                 return message
-        event = _decode_object(message)
+        event = _decode_fields(message)
     except (UnicodeDecodeError, msgspec.DecodeError, RecursionError) as error:
         raise VoxgateError("invalid_message") from error
     for key in event:

@@ -6,13 +6,27 @@ holds the contract: constructor, `connection_made`, `get_buffer`/`buffer_updated
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
-from picows import WSAutoPingStrategy, WSListener, WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener
+from picows import (
+    WSAutoPingStrategy,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+)
 from picows.picows import WSProtocol  # type: ignore[attr-defined]
 
-__all__ = ["FrameProtocol", "make_protocol"]
+__all__ = ["FrameProtocol", "make_protocol", "sender"]
+
+COPIED: Final = 8192
+"""Bytes up to which picows copies a server's message together with its frame header before writing it."""
+
+HEADER_ROOM: Final = 14
+"""Bytes picows wants free in front of a message that it frames in place."""
 
 READ_BUFFER: Final = 4096
 """Bytes a connection's read buffer starts with; it grows to the largest frame."""
@@ -24,17 +38,15 @@ _logger.setLevel(logging.ERROR)  # below, picows reports every connection and ev
 class FrameProtocol:
     """A WebSocket server connection that begins after the upgrade was decided elsewhere.
 
-    ``protocol`` is what the transport should call from now on. Raises ``RuntimeError`` when picows is not the one
+    ``headers`` go out with the 101; ``protocol`` is what the transport should call from now on. Raises ``RuntimeError`` when picows is not the one
     we know.
     """
 
     __slots__ = ("protocol",)
 
-    def __init__(self, listener: WSListener, *, subprotocol: str | None, max_frame: int) -> None:
-        headers = {} if subprotocol is None else {"Sec-WebSocket-Protocol": subprotocol}
-
+    def __init__(self, listener: WSListener, *, headers: Mapping[str, str], max_frame: int) -> None:
         def accept(_: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
-            return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(headers), listener)
+            return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(dict(headers)), listener)
 
         self.protocol = make_protocol(WSProtocol, accept, max_frame)
 
@@ -55,6 +67,25 @@ class FrameProtocol:
             buffer[:size] = view[:size]
             self.protocol.buffer_updated(size)
             view = view[size:]
+
+
+def sender(transport: WSTransport) -> Callable[[WSMsgType, bytes], None]:
+    """How to send to a client: ``transport.send``, but safe under back-pressure.
+
+    For a server's message over 8 KiB, picows gives the event loop a view of a header buffer that the next message
+    overwrites. A loop that can't write at once keeps that view, and a slow reader would get wrong lengths. Framed in
+    place, header and message are one buffer of their own.
+    """
+    send, send_framed_in_place = transport.send, transport.send_reuse_external_bytearray
+    room = bytes(HEADER_ROOM)
+
+    def send_safely(kind: WSMsgType, message: bytes) -> None:
+        if len(message) <= COPIED:
+            send(kind, message)
+        else:
+            send_framed_in_place(kind, bytearray(room + message), HEADER_ROOM)
+
+    return send_safely
 
 
 def make_protocol(

@@ -14,17 +14,16 @@ BINARY: Final = 0x2
 class Assembler:
     """One direction's data frames in, whole text messages out."""
 
-    __slots__ = ("_limit", "_parts", "_size")
+    __slots__ = ("_joined", "_limit")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._parts: list[bytes] | None = None
-        self._size = 0
+        self._joined: bytearray | None = None
 
     @property
     def partial(self) -> bool:
         """Whether a message has begun and not ended."""
-        return self._parts is not None
+        return self._joined is not None
 
     def receive_frame(self, opcode: int, fin: bool, payload: bytes) -> bytes | None:
         """A whole message when this frame ends one, else ``None``.
@@ -34,22 +33,18 @@ class Assembler:
         """
         if opcode == BINARY:
             raise VoxgateError("binary_refused")
-        if (opcode == CONTINUATION) is (self._parts is None):
+        if (opcode == CONTINUATION) is (self._joined is None):
             raise VoxgateError("invalid_message", "frames of two messages were mixed")
-        self._size += len(payload)
-        if self._size > self._limit:
+        if (0 if self._joined is None else len(self._joined)) + len(payload) > self._limit:
             raise VoxgateError("message_too_large", f"a message has at most {self._limit} bytes")
-        if self._parts is None:
+        if self._joined is None:
             if fin:
-                self._size = 0
                 return payload
-            self._parts = [payload]
+            self._joined = bytearray(payload)
             return None
-        if payload:  # an endless run of empty fragments holds no memory
-            self._parts.append(payload)
+        self._joined += payload  # one buffer: a list of two-byte fragments would take 20 times their size
         if not fin:
             return None
-        message = b"".join(self._parts)
-        self._parts = None
-        self._size = 0
+        message = bytes(self._joined)
+        self._joined = None
         return message

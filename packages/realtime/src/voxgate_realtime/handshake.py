@@ -59,16 +59,29 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Upgrade:
-    """One upgrade request. Header names are lower case; values are as sent."""
+    """One upgrade request. Header names are lower case; values are as the HTTP parser gave them."""
 
     method: str
     path: str
-    query: dict[str, str]
+    query_string: str = field(repr=False)
     headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)
 
+    @property
+    def origins(self) -> list[bytes]:
+        """Every ``Origin`` value, byte for byte what an HTTP route would be given: the verdict must be the same."""
+        return [value for key, value in self.headers if key == b"origin"]
+
+    @property
+    def model(self) -> str | None:
+        """The model asked for. Raises :class:`VoxgateError` ``bad_request`` for too many query fields."""
+        try:
+            return dict(parse_qsl(self.query_string, max_num_fields=MAX_QUERY_FIELDS)).get("model")
+        except ValueError as error:
+            raise VoxgateError("bad_request", "the query has too many fields") from error
+
     def values(self, name: bytes) -> list[bytes]:
-        """Every value of one header, in order."""
-        return [value for key, value in self.headers if key == name]
+        """Every value of one header, in order, without white space around it (RFC 9110 section 5.5)."""
+        return [value.strip(b" \t") for key, value in self.headers if key == name]
 
     def tokens(self, name: bytes) -> list[str]:
         """The comma-separated members of one header, over all its lines."""
@@ -84,18 +97,17 @@ class Upgrade:
 def parse_upgrade(head: bytes) -> Upgrade:
     """Read a request head that an HTTP parser has already accepted.
 
-    Raises :class:`VoxgateError` ``bad_request`` when it is not one, or has too many query fields.
+    Raises :class:`VoxgateError` ``bad_request`` when it is not one.
     """
     try:
         request_line, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
         method, target, _ = request_line.decode("ascii").split(" ")
-        pairs = [line.partition(b":") for line in lines]
-        path, _, query_string = target.partition("?")
-        query = dict(parse_qsl(query_string, max_num_fields=MAX_QUERY_FIELDS))
     except ValueError as error:
         raise VoxgateError("bad_request") from error
-    headers = tuple((name.strip().lower(), value.strip()) for name, _, value in pairs)
-    return Upgrade(method, path, query, headers)
+    path, _, query_string = target.partition("?")
+    pairs = [line.partition(b":") for line in lines]
+    headers = tuple((name.lower(), value.removeprefix(b" ")) for name, _, value in pairs)
+    return Upgrade(method, path, query_string, headers)
 
 
 def check_upgrade(upgrade: Upgrade) -> bytes:
@@ -108,6 +120,10 @@ def check_upgrade(upgrade: Upgrade) -> bytes:
     if upgrade.values(b"sec-websocket-version") != [b"13"]:
         message = "this address speaks WebSocket version 13"
         raise VoxgateError("upgrade_required", message, headers={"Sec-WebSocket-Version": "13"})
+    if len(upgrade.values(b"host")) != 1:
+        raise VoxgateError("bad_request", "exactly one Host header is needed")
+    if upgrade.values(b"transfer-encoding") or any(length != b"0" for length in upgrade.values(b"content-length")):
+        raise VoxgateError("bad_request", "an upgrade request has no body")  # it would be read as frames
     keys = upgrade.values(b"sec-websocket-key")
     try:
         valid = len(keys) == 1 and len(b64decode(keys[0], validate=True)) == 16
@@ -178,7 +194,6 @@ def auth_success(session_id: str, *, expires_at: int, resumed: bool, received: i
 
 
 def _credential(token: str, source: str) -> Credential:
-    token = token.removeprefix("ek_")
     if not token or len(token) > MAX_TOKEN or not token.isascii():
         raise VoxgateError("credential_invalid")
     return Credential(token, source)

@@ -16,7 +16,7 @@ class RelayLimits:
     """Sockets in any state; the next one is closed 1013."""
 
     max_unauthenticated: int = 256
-    """Sockets that have shown no valid credential yet; the next one is closed 1013."""
+    """Sockets that brought no credential along and have shown none yet; the next such one is closed 1013."""
 
     auth_timeout: float = 5.0
     """From accept to a valid credential; then 4001."""
@@ -50,7 +50,7 @@ class RelayLimits:
     """How long the peer may take to answer a close frame; then the connection is aborted."""
 
     ping_interval: float = 20.0
-    """A side silent for one interval is pinged, silent for two is taken for dead."""
+    """A side that sent no byte for one interval is pinged; one that sent none for two is taken for dead."""
 
     session_seconds: float = 3600.0
     """The longest session; then 1001, as the OpenAI Realtime API does."""

@@ -7,24 +7,29 @@ awaits, creates a task, logs, or builds a JSON tree for an audio message.
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Final
+from contextvars import copy_context
+from typing import Final, TypeVar
 
 from picows import WSFrame, WSMsgType, WSTransport
 
-from voxgate_core import ERRORS, Grant, VoxgateError
-from voxgate_realtime.closing import REASONS, client_code, error_event, upstream_code
+from voxgate_core import ERRORS, Grant, Trace, VoxgateError, current_trace
+from voxgate_realtime.closing import REASONS, client_code, error_event, may_be_received, upstream_code
 from voxgate_realtime.context import RelayContext
 from voxgate_realtime.dialling import dial
 from voxgate_realtime.events import screen_client, screen_upstream
+from voxgate_realtime.frame_protocol import sender
 from voxgate_realtime.handshake import Credential, Dialect, auth_success, read_auth_message
 from voxgate_realtime.session import Session, State, Trigger
-from voxgate_realtime.sides import TEXT, Side
+from voxgate_realtime.sides import TEXT, Side, nothing
 
 __all__ = ["Relay"]
 
 CLOSE: Final = WSMsgType.CLOSE
+PROTOCOL_ERROR: Final = 1002
 NO_STATUS: Final = 1005
 ABNORMAL: Final = 1006
+
+T = TypeVar("T")
 
 logger = logging.getLogger("voxgate.realtime")
 
@@ -125,6 +130,7 @@ class Relay:
         origin: str | None,
         credential: Credential | VoxgateError | None,
         model: str | None,
+        trace: Trace,
         on_proven: Callable[[], None],
         on_gone: Callable[[], None],
     ) -> None:
@@ -136,6 +142,8 @@ class Relay:
         self.upstream = UpstreamSide(limits, loop, flow_changed=self.settle_flow, stalled=self.upstream_stalled)
         self.client.relay = self.upstream.relay = self
         self._context = context
+        self._scope = copy_context()
+        self._scope.run(current_trace.set, trace)
         self._dialect = dialect
         self._origin = origin
         self._credential = credential
@@ -143,6 +151,7 @@ class Relay:
         self._on_proven = on_proven
         self._on_gone = on_gone
         self._holding_room = True
+        self._upstream_over = True
         self._task: asyncio.Task[None] | None = None
         self._timers: list[asyncio.TimerHandle] = []
 
@@ -162,10 +171,10 @@ class Relay:
         """The client was accepted: find out who it is."""
         transport = self.client.transport
         assert transport is not None
-        self.upstream.forward = transport.send
+        self.upstream.forward = sender(transport)
         self.upstream.flowing = True
         try:
-            self._context.sessions.enter(self)
+            self._context.sessions.enter(self, with_credential=isinstance(self._credential, Credential))
         except VoxgateError as error:
             self.refuse(error)
             return
@@ -189,7 +198,7 @@ class Relay:
 
     def _admit(self, credential: Credential) -> None:
         self.client.read_when(False)  # until we know who sends it, nobody's bytes are worth our memory
-        self._task = self.loop.create_task(self._open(credential))
+        self._task = self.loop.create_task(self._open(credential), context=self._scope)
 
     async def _open(self, credential: Credential) -> None:
         context = self._context
@@ -204,6 +213,7 @@ class Relay:
             self._cancel_timers()
             self._welcome(grant)
             url = context.upstream.url_for(self._model)
+            self._upstream_over = False
             transport = await dial(context, url, self.upstream)
             self._connected(transport)
         except VoxgateError as error:
@@ -215,7 +225,7 @@ class Relay:
     def _welcome(self, grant: Grant) -> None:
         context = self._context
         self._on_proven()
-        context.observer.opened(grant)
+        self._tell(context.observer.opened, grant)
         if self._dialect is Dialect.NATIVE:
             event = auth_success(grant.session_id, expires_at=grant.expires_at, resumed=False, received=0)
             self.client.say(event)
@@ -278,13 +288,15 @@ class Relay:
         if self.session.state in (State.CLOSING, State.CLOSED):
             return
         if self.session.grant is None:
-            self._context.observer.refused(error)
+            self._tell(self._context.observer.refused, error)
         self.client.say(error_event(error))
         self._end(error.kind.close_code, error.message)
 
     def client_said_goodbye(self, code: int) -> None:
         """The client sent a close frame: echo it, hang up, and tell the upstream."""
         code = code or NO_STATUS
+        if code != NO_STATUS and not may_be_received(code):
+            code = PROTOCOL_ERROR
         self._end(code if code != NO_STATUS else 1000, "", upstream=upstream_code(code))
         self.client.hang_up()
 
@@ -299,13 +311,15 @@ class Relay:
 
     def upstream_misbehaved(self, error: VoxgateError) -> None:
         """The model server sent what no client could read."""
-        logger.warning("the upstream broke the protocol", extra={"reason": error.message})
+        self._scope.copy().run(logger.warning, "the upstream broke the protocol", extra={"reason": error.message})
         self.refuse(VoxgateError("upstream_failed", "the model server broke the protocol"))
 
     def upstream_gone(self) -> None:
         """The upstream's connection is gone; without a close frame that is a failure."""
-        self.upstream.cancel_timers()
         self.refuse(VoxgateError("upstream_failed", "the connection to the model server broke"))
+        self._upstream_over = True
+        self.upstream.release()
+        self._release_when_both_are_gone()
 
     def client_gone(self, transport: WSTransport) -> None:
         """The client's connection is gone: nothing of this session stays behind."""
@@ -326,8 +340,10 @@ class Relay:
             upstream=(self.upstream.messages, self.upstream.bytes),
         )
         if summary is not None:
-            self._context.observer.closed(summary)
+            self._tell(self._context.observer.closed, summary)
         self._on_gone()
+        self.client.release()
+        self._release_when_both_are_gone()
 
     def _end(self, code: int, reason: str, *, upstream: int | None = None) -> None:
         if not self.session.end(code, reason):
@@ -335,7 +351,20 @@ class Relay:
         self.client.flowing = False
         self._cancel_timers()
         self.client.say_goodbye(code if code != ABNORMAL else 1001, reason)
+        if self.session.grant is None and not self._context.sessions.refused(self):
+            self.client.hang_up()
         self.upstream.say_goodbye(upstream_code(code) if upstream is None else upstream, "")
+
+    def _release_when_both_are_gone(self) -> None:
+        if self.session.state is State.CLOSED and self._upstream_over:
+            self._task = None
+            self._on_proven = self._on_gone = nothing
+            # Each side knows its relay and the relay its sides: without this only the garbage collector parts them.
+            del self.client.relay, self.upstream.relay
+
+    def _tell(self, hear: Callable[[T], None], what: T) -> None:
+        """Call an observer in the trace of this session. A context can be entered once at a time, its copy any time."""
+        self._scope.copy().run(hear, what)
 
     def _after(self, seconds: float, error: VoxgateError) -> None:
         self._timers.append(self.loop.call_later(seconds, self.refuse, error))

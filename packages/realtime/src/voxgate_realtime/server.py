@@ -55,6 +55,7 @@ class RealtimeServer:
     """The relay as a server: give :meth:`protocol_class` to uvicorn's ``ws=``.
 
     ``enabled`` off closes every session 1013. ``single_use`` names the dialects on which a token opens one session.
+    ``others`` off answers 404 to an upgrade on any other path: for an app that has no WebSocket routes of its own.
     """
 
     def __init__(
@@ -70,12 +71,14 @@ class RealtimeServer:
         ssl_context: ssl.SSLContext | None = None,
         single_use: frozenset[Dialect] = frozenset({Dialect.NATIVE}),
         enabled: bool = True,
+        others: bool = True,
     ) -> None:
         limits = limits or RelayLimits()
         self.sessions = Sessions(limits)
         self.origins = origins
         self.refusal = refusal
         self.enabled = enabled
+        self.others = others
         self.context = RelayContext(
             limits=limits,
             sessions=self.sessions,
@@ -94,11 +97,6 @@ class RealtimeServer:
     def revoke(self, revoked: Callable[[Grant], bool]) -> int:
         """Close the live sessions whose grant matches; how many."""
         return self.sessions.revoke(revoked)
-
-    def drain(self) -> None:
-        """Ask every client to go elsewhere: 1012."""
-        for session in self.sessions:
-            session.refuse(VoxgateError("draining"))
 
 
 class UpgradeProtocol(asyncio.Protocol):
@@ -169,21 +167,25 @@ class UpgradeProtocol(asyncio.Protocol):
             upgrade = parse_upgrade(head)
             path = upgrade.path
             dialect = PATHS.get(path)
-            if dialect is None:
+            if dialect is None and self.server.others:
                 self._hand_over(head)
                 return
             trace = trace_from_headers([value.decode("latin-1") for value in upgrade.values(b"traceparent")])
+            if dialect is None:
+                raise VoxgateError("not_found")
             key = check_upgrade(upgrade)
-            origin = self.server.origins.admit(upgrade.values(b"origin"))
-            self.server.sessions.make_room()
+            origin = self.server.origins.admit(upgrade.origins)
+            model = upgrade.model
         except VoxgateError as error:
             assert self._transport is not None
             self._transport.write(self.server.refusal(error, trace, path))
             self._transport.close()
             return
-        self._accept(upgrade, dialect, origin, key)
+        self._accept(upgrade, dialect, origin, model, key, trace)
 
-    def _accept(self, upgrade: Upgrade, dialect: Dialect, origin: str | None, key: bytes) -> None:
+    def _accept(
+        self, upgrade: Upgrade, dialect: Dialect, origin: str | None, model: str | None, key: bytes, trace: Trace
+    ) -> None:
         assert self._transport is not None
         credential: Credential | VoxgateError | None
         try:
@@ -195,12 +197,16 @@ class UpgradeProtocol(asyncio.Protocol):
             dialect=dialect,
             origin=origin,
             credential=credential,
-            model=upgrade.query.get("model"),
+            model=model,
+            trace=trace,
             on_proven=self._step_aside,
             on_gone=self._forget,
         )
         limits = self.server.context.limits
-        frames = FrameProtocol(self._relay.client, subprotocol=upgrade.subprotocol, max_frame=limits.max_message)
+        headers = {"X-Trace-Id": trace.trace_id}
+        if upgrade.subprotocol is not None:
+            headers["Sec-WebSocket-Protocol"] = upgrade.subprotocol
+        frames = FrameProtocol(self._relay.client, headers=headers, max_frame=limits.max_message)
         self._frames = frames
         self._server_state.connections.add(self)  # type: ignore[arg-type]  # uvicorn calls only shutdown() on it
         frames.start(self._transport, key)
@@ -221,6 +227,7 @@ class UpgradeProtocol(asyncio.Protocol):
 
     def _forget(self) -> None:
         self._server_state.connections.discard(self)
+        self._relay = self._frames = self._transport = None
 
     def _hand_over(self, head: bytes) -> None:
         """Not a realtime path: whatever uvicorn would have done, it does."""
@@ -234,3 +241,10 @@ class UpgradeProtocol(asyncio.Protocol):
         self._other.data_received(head)
         # uvicorn sets this object as the transport's protocol when data_received returns; correct that afterwards.
         self._loop.call_soon(self._transport.set_protocol, self._other)
+        self._loop.call_later(self.server.context.limits.auth_timeout, _abort_unless_open, self._other, self._transport)
+
+
+def _abort_unless_open(other: Any, transport: asyncio.Transport) -> None:
+    """uvicorn's protocol waits for the rest of a head that its own parser found too long; there is none."""
+    if not getattr(other, "handshake_complete", True):
+        transport.abort()

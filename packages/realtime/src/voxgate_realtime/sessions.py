@@ -24,34 +24,34 @@ class Sessions:
     def __init__(self, limits: RelayLimits) -> None:
         self._limits = limits
         self._live: set[LiveSession] = set()
-        self._unauthenticated: dict[LiveSession, list[Callable[[Grant], bool]]] = {}
+        self._verifying: dict[LiveSession, list[Callable[[Grant], bool]]] = {}
+        self._without_credential: set[LiveSession] = set()
+        self._refused: set[LiveSession] = set()
 
     def __len__(self) -> int:
-        return len(self._live)
+        return len(self._live) + len(self._refused)
 
     def __iter__(self) -> Iterator[LiveSession]:
-        return iter(tuple(self._live))
+        return iter((*self._live, *self._refused))
 
     @property
     def unauthenticated(self) -> int:
-        """Sockets that have shown no valid credential yet."""
-        return len(self._unauthenticated)
+        """Sockets that brought no credential along and have shown none yet."""
+        return len(self._without_credential)
 
-    def make_room(self) -> None:
-        """Raises :class:`VoxgateError` ``capacity_exceeded`` when even refusing politely would cost too much: a
-        refused socket stays until it answers its close frame, and so many are already waiting to."""
-        if len(self._live) >= self._limits.max_sessions + self._limits.max_unauthenticated:
-            raise VoxgateError("capacity_exceeded")
+    def enter(self, session: LiveSession, *, with_credential: bool) -> None:
+        """Count a new socket. Raises :class:`VoxgateError` ``capacity_exceeded`` over a bound.
 
-    def enter(self, session: LiveSession) -> None:
-        """Count a new socket. Raises :class:`VoxgateError` ``capacity_exceeded`` over a bound; it counts anyway,
-        because it stays open until its close frame is answered."""
+        Sockets that brought a credential along are not turned away for a crowd of those that did not.
+        """
         full = len(self._live) >= self._limits.max_sessions
-        crowded = len(self._unauthenticated) >= self._limits.max_unauthenticated
-        self._live.add(session)
-        self._unauthenticated[session] = []
+        crowded = not with_credential and len(self._without_credential) >= self._limits.max_unauthenticated
         if full or crowded:
             raise VoxgateError("capacity_exceeded")
+        self._live.add(session)
+        self._verifying[session] = []
+        if not with_credential:
+            self._without_credential.add(session)
 
     def authenticated(self, session: LiveSession, grant: Grant) -> None:
         """Count a socket as authenticated.
@@ -59,18 +59,35 @@ class Sessions:
         Raises :class:`VoxgateError` ``token_revoked`` when the grant was revoked while it was being verified: the
         verifier may have looked just before.
         """
-        revocations = self._unauthenticated.pop(session, [])
+        self._without_credential.discard(session)
+        revocations = self._verifying.pop(session, [])
         if any(revoked(grant) for revoked in revocations):
             raise VoxgateError("token_revoked")
 
+    def refused(self, session: LiveSession) -> bool:
+        """An unauthenticated socket was refused; whether it may stay until it has answered its close frame.
+
+        Refused sockets take no room from others. As many as may be unauthenticated wait at a time, the rest are cut.
+        """
+        self._forget(session)
+        if len(self._refused) >= self._limits.max_unauthenticated:
+            return False
+        self._refused.add(session)
+        return True
+
     def leave(self, session: LiveSession) -> None:
         """Forget a socket that is gone."""
+        self._forget(session)
+        self._refused.discard(session)
+
+    def _forget(self, session: LiveSession) -> None:
         self._live.discard(session)
-        self._unauthenticated.pop(session, None)
+        self._verifying.pop(session, None)
+        self._without_credential.discard(session)
 
     def revoke(self, revoked: Callable[[Grant], bool]) -> int:
         """Close every live session whose grant ``revoked`` matches, now or when it turns out; how many closed now."""
-        for verdicts in self._unauthenticated.values():
+        for verdicts in self._verifying.values():
             verdicts.append(revoked)
         matching = [session for session in self._live if session.grant is not None and revoked(session.grant)]
         for session in matching:

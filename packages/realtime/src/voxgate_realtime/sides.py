@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import struct
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -11,7 +13,12 @@ from voxgate_realtime.closing import fit_reason
 from voxgate_realtime.frames import Assembler
 from voxgate_realtime.limits import RelayLimits
 
-__all__ = ["TEXT", "Side"]
+__all__ = ["TEXT", "Side", "bytes_received", "nothing"]
+
+_TCP_INFO_BYTES_RECEIVED: Final = 128
+"""Where ``tcpi_bytes_received`` begins in Linux's ``struct tcp_info``, since 4.1."""
+
+_TCP_INFO_SIZE: Final = _TCP_INFO_BYTES_RECEIVED + 8
 
 Send = Callable[[WSMsgType, bytes], None]
 
@@ -135,7 +142,7 @@ class Side(WSListener):
         """Called once an interval: ping a side that was silent; ``False`` for one that stayed silent after that."""
         if self.transport is None or self.full or not self._reading:
             return True  # it may well have spoken, or is judged by its stall timer
-        heard = self.messages + self.controls
+        heard = self._heard()
         if heard != self._heard_at_check:
             self._heard_at_check = heard
             self._pinged = False
@@ -145,6 +152,21 @@ class Side(WSListener):
         self.transport.send_ping()
         self._pinged = True
         return True
+
+    def release(self) -> None:
+        """Let go of the connection, whose read buffer may have grown to the largest frame: a cycle of references
+        would keep it until the garbage collector's last generation."""
+        self.cancel_timers()
+        self.transport = None
+        self.forward = _discard
+        self.flowing = False
+        self._flow_changed = self._stalled = nothing
+
+    def _heard(self) -> int:
+        """Grows when this side sends anything. Bytes count: a peer can send no pong in the middle of a long frame."""
+        assert self.transport is not None
+        received = bytes_received(self.transport.underlying_transport.get_extra_info("socket"))
+        return self.messages + self.controls if received is None else received
 
     def say_goodbye(self, code: int, reason: str) -> None:
         """Send a close frame unless one was sent, and cut the connection if the peer does not answer in time."""
@@ -168,6 +190,21 @@ class Side(WSListener):
             if timer is not None:
                 timer.cancel()
         self._stall_timer = self._close_timer = None
+
+
+def bytes_received(sock: socket.socket) -> int | None:
+    """What the peer has sent on a TCP connection so far (Linux, ``tcpi_bytes_received``); ``None`` elsewhere."""
+    if sys.platform != "linux":
+        return None
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+    if len(info) < _TCP_INFO_SIZE:
+        return None
+    received: int = struct.unpack_from("=Q", info, _TCP_INFO_BYTES_RECEIVED)[0]
+    return received
+
+
+def nothing() -> None:
+    """What is left to do for a session that is over."""
 
 
 def _discard(kind: WSMsgType, message: bytes) -> None:

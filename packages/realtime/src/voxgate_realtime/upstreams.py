@@ -7,7 +7,7 @@ stays here.
 
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from voxgate_core import ConfigurationError, VoxgateError
 
@@ -56,12 +56,12 @@ def azure(endpoint: str, api_key: str, *, deployment: str, models: frozenset[str
     Raises :class:`ConfigurationError` listing what is missing or unusable.
     """
     faults = []
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("https", "wss") or not parts.hostname or parts.query or parts.username:
+    parts = _split(endpoint)
+    if parts is None or parts.scheme not in ("https", "wss") or parts.query or parts.username:
         faults.append("AZURE_OPENAI_ENDPOINT must be https://<resource>.openai.azure.com")
     if not api_key:
         faults.append("AZURE_OPENAI_API_KEY is not set, and VOXGATE_UPSTREAM=azure needs it")
-    if faults:
+    if faults or parts is None:
         raise ConfigurationError(faults)
     return Upstream(
         "azure", f"wss://{parts.netloc}/openai/v1/realtime", (("api-key", api_key),), deployment, models
@@ -76,10 +76,10 @@ def compatible(
     Raises :class:`ConfigurationError` for a URL that cannot be dialled, or a key that would travel unencrypted to
     another machine.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("ws", "wss"):
+        raise ConfigurationError(["VOXGATE_UPSTREAM must be engine, openai, azure, or a ws:// or wss:// URL"])
     faults = []
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        faults.append("VOXGATE_UPSTREAM must be engine, openai, azure, or a ws:// or wss:// URL")
     if parts.username or parts.password or parts.query or parts.fragment:
         faults.append("VOXGATE_UPSTREAM must not hold a user, a password, a query or a fragment")
     loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
@@ -89,3 +89,12 @@ def compatible(
         raise ConfigurationError(faults)
     headers = (("Authorization", f"Bearer {api_key}"),) if api_key else ()
     return Upstream("compatible", url, headers, model, models)
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a URL with a host and, if any, a port that can be; ``None`` for anything else."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.hostname and parts.port != 0 else None
+    except ValueError:  # brackets that do not match, a port that is none
+        return None

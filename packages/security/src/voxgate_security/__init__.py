@@ -10,6 +10,7 @@ from voxgate_security.oidc import OidcAuthenticator
 from voxgate_security.origins import MissingOrigin, OriginPolicy
 from voxgate_security.quotas import IssuanceQuotas, client_network
 from voxgate_security.replay import ReplayGuard
+from voxgate_security.requests import check_public_url
 from voxgate_security.revocation import Revocation, RevocationKind, Revocations
 from voxgate_security.routes import TokenService, create_router
 from voxgate_security.tokens import AUDIENCE, DEFAULT_SCOPE, ISSUER, IssuedToken, TokenIssuer, TokenRequest, Verifier
@@ -48,6 +49,7 @@ __all__ = [
     "TokenService",
     "Verifier",
     "__version__",
+    "check_public_url",
     "client_network",
     "create_router",
     "inspect",
