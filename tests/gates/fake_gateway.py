@@ -69,7 +69,7 @@ class FakeGateway:
         *,
         lies: frozenset[str] = frozenset(),
         listener: socket.socket | None = None,
-        credential_seconds: float = 0.3,
+        credential_seconds: float = 2.2,
     ) -> None:
         self.settings = settings
         self.lies = lies

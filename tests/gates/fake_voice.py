@@ -144,7 +144,7 @@ async def _first_message(gateway: "FakeGateway", is_native: bool, messages: Asyn
     if not is_native or gateway.lies_about("no-first-message"):
         raise Refused(4001, "credential_missing")
     try:
-        async with asyncio.timeout(gateway.credential_seconds):
+        async with asyncio.timeout(0.1 if gateway.lies_about("silent-at-once") else gateway.credential_seconds):
             _, payload = await anext(messages)
     except (TimeoutError, StopAsyncIteration):
         raise Refused(1000 if gateway.lies_about("silent-1000") else 4001, "credential_timeout") from None

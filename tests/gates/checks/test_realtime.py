@@ -12,6 +12,7 @@ LIES = [
     ("no-credential-4001", "close-1008"),
     ("no-credential-4001", "no-reason"),
     ("silent-socket-4001", "silent-1000"),
+    ("silent-socket-4001", "silent-at-once"),
     ("garbage-token-4003", "garbage-4001"),
     ("tampered-token-4003", "unsigned"),
     ("expired-token-4003", "no-expiry"),

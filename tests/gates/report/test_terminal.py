@@ -51,3 +51,9 @@ def test_a_run_that_never_began_says_why_once() -> None:
 
 def test_an_empty_run_says_so() -> None:
     assert "nothing was judged" in printed()
+
+
+def test_a_run_that_skipped_something_is_not_called_a_pass() -> None:
+    skipped = made_result(verdict=Verdict.SKIP)
+    assert "PARTLY JUDGED: 1 held, 1 skipped" in printed(made_result(), skipped)
+    assert "PARTLY" not in printed(made_result())

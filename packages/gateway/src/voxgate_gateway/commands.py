@@ -34,10 +34,8 @@ def serve(host: str, port: int, fd: int | None, workers: int, as_json: bool) -> 
     """
     settings = load(os.environ)
     if workers > 1:
-        raise ConfigurationError(
-            ["--workers must be 1: used tokens and revocations are kept in one process's memory, and a second process "
-             "would let a used or revoked token in"]
-        )  # fmt: skip
+        reason = "used tokens and revocations are kept in one process, and a second would let them in"
+        raise ConfigurationError([f"--workers must be 1: {reason}"])
     human = sys.stderr.isatty() and not as_json
     configure(settings.log_level.upper(), secrets=settings.secrets, human=human)
     try:

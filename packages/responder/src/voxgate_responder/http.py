@@ -25,13 +25,19 @@ from voxgate_responder.refusal import refusal
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 
-__all__ = ["HEADER_TIMEOUT", "MAX_HEAD", "EnvelopeHttpProtocol", "http_protocol"]
+__all__ = ["HEADER_TIMEOUT", "MAX_HEAD", "MAX_PIPELINED", "WRITE_TIMEOUT", "EnvelopeHttpProtocol", "http_protocol"]
 
 HEADER_TIMEOUT = 5.0
 """Seconds for a whole request head, and for the rest of a body that nobody waits for any more."""
 
 MAX_HEAD = 32 * 1024
 """Bytes of one request line, its fields and its trailers."""
+
+MAX_PIPELINED = 32
+"""Requests one connection may send ahead of their answers; each one waiting costs memory."""
+
+WRITE_TIMEOUT = 30.0
+"""Seconds a caller may leave answers unread before the connection is cut."""
 
 LINGER_SECONDS = 1.0
 """How long a refused caller may go on sending before the connection is cut.
@@ -54,6 +60,8 @@ class EnvelopeHttpProtocol(HttpToolsProtocol):
     - A request head that is not complete in ``header_timeout`` seconds gets 408. A connection that never sent a
       byte is closed without a word: an answer to no request could be taken for the answer to the next one.
     - A head over ``max_head`` bytes gets 431, bytes that are not HTTP get 400; what follows is not read as HTTP.
+    - Past ``MAX_PIPELINED`` requests sent ahead of their answers, the next one gets 400. A caller that leaves answers
+      unread for ``write_timeout`` seconds is cut.
     - Refusals wait for the answers to earlier pipelined requests.
     - An upgrade to anything but WebSocket is ignored (RFC 9110 section 7.8) and the connection closed after the
       answer; with a body it gets 400, since where such a body ends is not known.
@@ -61,6 +69,7 @@ class EnvelopeHttpProtocol(HttpToolsProtocol):
 
     header_timeout: float = HEADER_TIMEOUT
     max_head: int = MAX_HEAD
+    write_timeout: float = WRITE_TIMEOUT
     openai_prefixes: tuple[str, ...] = OPENAI_PREFIXES
 
     def __init__(
@@ -79,6 +88,7 @@ class EnvelopeHttpProtocol(HttpToolsProtocol):
         self._deaf = False
         self._handed_over = False
         self._dropped = 0
+        self._unread: TimerHandle | None = None
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
         super().connection_made(transport)
@@ -86,8 +96,18 @@ class EnvelopeHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self._read_again()
         self._unset_keepalive_if_required()
+        self.pipeline.clear()  # nobody is left to answer
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.write_timeout, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._read_again()
 
     def data_received(self, data: bytes) -> None:
         if self._deaf or self._state.waits_for is Wait.BODY:
@@ -124,6 +144,8 @@ class EnvelopeHttpProtocol(HttpToolsProtocol):
             return
         if upgrade and announces_body(self.headers):
             self._stop(VoxgateError("bad_request", "A request with a body cannot ask for an upgrade"))
+        if self._state.outstanding >= MAX_PIPELINED:
+            self._stop(VoxgateError("bad_request", "Too many requests were sent ahead of their answers"))
         super().on_headers_complete()
         self._state.head_ended()
         if upgrade:
@@ -154,6 +176,7 @@ class EnvelopeHttpProtocol(HttpToolsProtocol):
             return
         self._handed_over = True
         self._disarm()
+        self._read_again()
         super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:
@@ -261,6 +284,11 @@ class EnvelopeHttpProtocol(HttpToolsProtocol):
         self._disarm()
         self._timer = self.loop.call_later(seconds, callback)
 
+    def _read_again(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
     def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -271,10 +299,16 @@ def http_protocol(
     *,
     header_timeout: float = HEADER_TIMEOUT,
     max_head: int = MAX_HEAD,
+    write_timeout: float = WRITE_TIMEOUT,
     openai_prefixes: Sequence[str] = OPENAI_PREFIXES,
 ) -> type[EnvelopeHttpProtocol]:
-    """A protocol class with these bounds: ``header_timeout`` in seconds, ``max_head`` in bytes."""
-    bounds = {"header_timeout": header_timeout, "max_head": max_head, "openai_prefixes": tuple(openai_prefixes)}
+    """A protocol class with these bounds: timeouts in seconds, ``max_head`` in bytes."""
+    bounds = {
+        "header_timeout": header_timeout,
+        "max_head": max_head,
+        "write_timeout": write_timeout,
+        "openai_prefixes": tuple(openai_prefixes),
+    }
     return type("EnvelopeHttpProtocol", (EnvelopeHttpProtocol,), bounds)
 
 

@@ -25,6 +25,9 @@ ANNOUNCED: Final = "auth_success"
 EXPIRY_MARGIN: Final = 1.2
 """Seconds waited past a token's end: its times are whole seconds."""
 
+SILENCE_GRANTED: Final = 2
+"""Seconds that a client on a slow line must be given to send its credential."""
+
 SILENCE_LIMIT: Final = 7.0
 """Seconds after which a socket without a credential must be gone: 5 s and some for the way."""
 
@@ -69,7 +72,7 @@ async def no_credential(probe: Probe) -> Mapping[str, object]:
 @suite.check(
     "silent-socket-4001",
     promise="A socket that never says who it is gets closed 4001 within about five seconds.",
-    condition=f"{_refused(4001)} && [WAITED] <= {SILENCE_LIMIT}",
+    condition=f"{_refused(4001)} && [WAITED] >= {SILENCE_GRANTED} && [WAITED] <= {SILENCE_LIMIT}",
     advice="Start a timer when the socket is accepted and close 4001 when no credential came in time.",
     needs=[Need.ORIGIN],
     slow=True,
