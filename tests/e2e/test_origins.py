@@ -59,6 +59,13 @@ async def test_every_case_gets_the_same_verdict_in_all_three_places() -> None:
     assert wrong == {}
 
 
+@pytest.mark.parametrize("after", [b" ", b"\t", b"  \t", b" x"])
+async def test_white_space_behind_an_origin_gets_one_verdict_too(after: bytes) -> None:
+    case = OriginCase("white-space", [ALLOWED[0].encode() + after], allowed=False)
+    async with served(SETTINGS) as gateway:
+        assert set((await verdicts(gateway, case)).values()) == {False}
+
+
 @pytest.mark.parametrize("path", [b"/v1/realtime", b"/openai/v1/realtime"])
 async def test_the_openai_paths_judge_origins_too(path: bytes) -> None:
     lines = [

@@ -144,7 +144,7 @@ def read_body(shape: type[T], content_types: Sequence[bytes], body: bytes) -> T:
 
 
 def session_settings(body: ClientSecretBody) -> dict[str, object]:
-    """The settings a client secret locks, as JSON data; empty when none were asked for.
+    """The settings a client secret carries along, as JSON data; empty when none were asked for.
 
     Raises :class:`VoxgateError` ``invalid_input`` for secrets of tools: whoever holds a token can read it.
     """
