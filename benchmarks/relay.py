@@ -41,6 +41,15 @@ WARM_UP = 20
 
 Figures = dict[str, float]
 
+RATIOS = {
+    "cpu_us": ("cpu", ""),
+    "cpu_paced_us": ("cpu", "_paced"),
+    "added_p50_us": ("added_p50", ""),
+    "added_p99_us": ("added_p99", ""),
+    "kib_per_connection": ("kib", ""),
+}
+"""Each figure with the name of its ratio to a peer, before and after ``_vs_<peer>``."""
+
 
 def percentile(values: list[int], share: float) -> float:
     """The value below which ``share`` of the sorted values lie."""
@@ -125,20 +134,21 @@ async def measure(runs: int, messages: int, idle: int) -> dict[str, Any]:
 
 
 def ratios(cases: dict[str, Figures]) -> Figures:
-    """The gateway's CPU over each peer's: one message of each size together, then each size."""
+    """The gateway's figures over each peer's: one message of each size together, then each size."""
     found: Figures = {}
-    for figure, suffix in (("cpu_us", ""), ("cpu_paced_us", "_paced")):
+    for figure, (name, suffix) in RATIOS.items():
         for peer in ("starlette", "nginx"):
             pairs = {
                 label: (cases[f"voxgate {label}"][figure], cases[f"{peer} {label}"][figure])
                 for label in SIZES
                 if f"{peer} {label}" in cases
             }
-            if pairs:
-                ours, theirs = (sum(column) for column in zip(*pairs.values(), strict=True))
-                found[f"cpu_vs_{peer}{suffix}"] = round(ours / theirs, 3)
-                for label, (own, other) in pairs.items():
-                    found[f"cpu_vs_{peer}{suffix}_{label.lower()}"] = round(own / other, 3)
+            if not pairs or min(min(pair) for pair in pairs.values()) <= 0:
+                continue  # a latency below that of no relay at all is noise, and its ratio would be none
+            ours, theirs = (sum(column) for column in zip(*pairs.values(), strict=True))
+            found[f"{name}_vs_{peer}{suffix}"] = round(ours / theirs, 3)
+            for label, (own, other) in pairs.items():
+                found[f"{name}_vs_{peer}{suffix}_{label.lower()}"] = round(own / other, 3)
     return found
 
 

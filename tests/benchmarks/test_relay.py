@@ -27,13 +27,17 @@ def test_a_short_run_prints_a_table_and_ends_with_one_json_object() -> None:
 
 def test_the_ratio_quoted_is_of_one_message_of_each_size() -> None:
     def case(cpu: float) -> dict[str, float]:
-        return {"cpu_us": cpu, "cpu_paced_us": cpu / 2}
+        return {
+            "cpu_us": cpu, "cpu_paced_us": cpu / 2, "added_p50_us": cpu, "added_p99_us": -1, "kib_per_connection": cpu,
+        }  # fmt: skip
 
     cases = {"voxgate 2KB": case(5), "voxgate 8KB": case(9), "starlette 2KB": case(10), "starlette 8KB": case(10)}
     found = ratios(cases)
     assert found["cpu_vs_starlette"] == found["cpu_vs_starlette_paced"] == 0.7
     assert found["cpu_vs_starlette_2kb"] == 0.5
     assert found["cpu_vs_starlette_8kb"] == 0.9
+    assert found["added_p50_vs_starlette"] == found["kib_vs_starlette"] == 0.7
+    assert not any("added_p99" in name for name in found), "a latency below none has no ratio"
     assert not any("nginx" in name for name in found)
 
 
