@@ -15,12 +15,24 @@ from voxgate_gates import (
     Result,
     RunReport,
     Severity,
+    Suite,
     Target,
     Verdict,
     run_checks,
 )
 
-__all__ = ["FAKE_SERVE", "SECRET", "fake_gateway", "judged", "made_check", "made_report", "made_result", "nothing"]
+__all__ = [
+    "FAKE_SERVE",
+    "SECRET",
+    "assert_caught",
+    "assert_promises_kept",
+    "fake_gateway",
+    "judged",
+    "made_check",
+    "made_report",
+    "made_result",
+    "nothing",
+]
 
 FAKE_SERVE = Path(__file__).with_name("fake_serve.py")
 SECRET = "vk_planted-and-never-to-be-seen"
@@ -90,3 +102,18 @@ async def judged(check: Check, *lies: str, environment: str = "preview", **chang
     async with fake_gateway(*lies, environment=environment, **changes) as target:
         report = await run_checks(target, [check], version="test")
     return report.results[0]
+
+
+async def assert_promises_kept(suite: Suite) -> RunReport:
+    """Every check of ``suite`` passes on an honest gateway; the report of that run."""
+    async with fake_gateway() as target:
+        report = await run_checks(target, list(suite), version="test")
+    assert [result.echo for result in report.results if result.verdict is not Verdict.PASS] == []
+    return report
+
+
+async def assert_caught(check: Check, lie: str) -> None:
+    """``check`` fails on a gateway that tells ``lie``, and says what fell short."""
+    result = await judged(check, lie)
+    assert result.verdict is Verdict.FAIL
+    assert result.shortfalls

@@ -73,7 +73,9 @@ def test_a_leash_shortens_a_session_and_never_lengthens_it() -> None:
         session = Session(RelayLimits(session_seconds=allowed), started=0)
         session.grant = grant(Leash(seconds=leash))
         assert session.seconds_allowed == min(leash, allowed)
-    assert Session(RelayLimits(session_seconds=60), started=0).seconds_allowed == 60
+        assert session.is_leashed is (leash <= allowed)
+    unleashed = Session(RelayLimits(session_seconds=60), started=0)
+    assert (unleashed.seconds_allowed, unleashed.is_leashed) == (60, False)
 
 
 def test_a_summary_tells_who_how_long_and_how_much() -> None:

@@ -1,7 +1,6 @@
 import pytest
 
-from tests.gates.samples import fake_gateway, judged
-from voxgate_gates import Verdict, run_checks
+from tests.gates.samples import assert_caught, assert_promises_kept
 from voxgate_gates.checks.realtime_turns import suite
 
 CHECKS = {check.id.removeprefix("realtime."): check for check in suite}
@@ -22,18 +21,14 @@ LIES = [
 
 
 async def test_an_honest_gateway_keeps_every_promise_and_is_timed() -> None:
-    async with fake_gateway() as target:
-        report = await run_checks(target, list(suite), version="test")
-    assert [result.echo for result in report.results if result.verdict is not Verdict.PASS] == []
+    report = await assert_promises_kept(suite)
     timed = {result.id for result in report.results if dict(result.figures).get("first audio")}
     assert timed == {"realtime.turn-by-vad", "realtime.turn-by-push-to-talk"}
 
 
 @pytest.mark.parametrize(("name", "lie"), LIES)
 async def test_a_lie_is_caught_by_the_check_meant_for_it(name: str, lie: str) -> None:
-    result = await judged(CHECKS[name], lie)
-    assert result.verdict is Verdict.FAIL
-    assert result.shortfalls
+    await assert_caught(CHECKS[name], lie)
 
 
 def test_every_check_has_a_lie() -> None:

@@ -229,9 +229,10 @@ class Relay:
         if self._dialect is Dialect.NATIVE:
             event = auth_success(grant.session_id, expires_at=grant.expires_at, resumed=False, received=0)
             self.client.say(event)
-        leashed = grant.leash.seconds is not None and grant.leash.seconds <= context.limits.session_seconds
-        limit = VoxgateError("quota_exceeded", "the session's time is used up") if leashed else None
-        self._after(self.session.seconds_allowed, limit or VoxgateError("session_limit"))
+        limit = VoxgateError("session_limit")
+        if self.session.is_leashed:
+            limit = VoxgateError("quota_exceeded", "the session's time is used up")
+        self._after(self.session.seconds_allowed, limit)
         self.settle_flow()
 
     def _connected(self, transport: WSTransport) -> None:
@@ -326,10 +327,8 @@ class Relay:
         sent = getattr(transport.close_handshake, "sent", None)
         if sent is not None:  # picows itself closes for a broken frame
             self.session.end(int(sent.code), sent.reason)
-        self.client.flowing = False
         self.session.advance(Trigger.DISCONNECTED)
         self._cancel_timers()
-        self.client.cancel_timers()
         if self._task is not None:
             self._task.cancel()
         self.upstream.say_goodbye(upstream_code(ABNORMAL), "the client is gone")

@@ -113,6 +113,12 @@ class Session:
         return pending
 
     @property
+    def is_leashed(self) -> bool:
+        """Whether the grant ends this session, rather than the deployment's limit."""
+        leash = None if self.grant is None else self.grant.leash.seconds
+        return leash is not None and leash <= self._limits.session_seconds
+
+    @property
     def seconds_allowed(self) -> float:
         """How long this session may live: its leash, or the deployment's limit, whichever is shorter."""
         leash = None if self.grant is None else self.grant.leash.seconds
