@@ -1,17 +1,8 @@
-import asyncio
-from collections.abc import AsyncIterator
-
 import pytest
 
+from tests.helpers.keyvalue_contract import KeyValueContract, Shared, next_change
 from voxgate_core import Change, KeyValue, ManualClock, MemoryKeyValue, VoxgateError
 from voxgate_core.keyvalue import DROPS_PER_WRITE, STALE_EXPIRIES, WATCH_QUEUE
-
-DEADLINE = 10.0
-"""Seconds a test waits for a change before it fails; a passing test never waits that long."""
-
-
-async def next_change(changes: AsyncIterator[Change]) -> Change:
-    return await asyncio.wait_for(anext(changes), DEADLINE)
 
 
 def test_the_store_fits_the_port() -> None:
@@ -19,110 +10,12 @@ def test_the_store_fits_the_port() -> None:
     assert isinstance(store, MemoryKeyValue)
 
 
-async def test_of_a_thousand_concurrent_claims_exactly_one_wins() -> None:
-    store = MemoryKeyValue()
-    start = asyncio.Event()
-
-    async def claim(number: int) -> bool:
-        await start.wait()
-        return await store.put_if_absent("jti", str(number).encode(), ttl=300)
-
-    claims = [asyncio.create_task(claim(number)) for number in range(1_000)]
-    start.set()
-    results = await asyncio.gather(*claims)
-    assert results.count(True) == 1
-    entry = await store.get("jti")
-    assert entry is not None
-    assert entry.value == str(results.index(True)).encode()
-
-
-async def test_of_many_concurrent_updates_none_is_lost() -> None:
-    store = MemoryKeyValue()
-    await store.put("count", b"0")
-
-    async def add_one() -> None:
-        while True:
-            entry = await store.get("count")
-            assert entry is not None
-            await asyncio.sleep(0)
-            if await store.compare_and_set("count", b"%d" % (int(entry.value) + 1), revision=entry.revision):
-                return
-
-    await asyncio.gather(*(add_one() for _ in range(100)))
-    entry = await store.get("count")
-    assert entry is not None
-    assert entry.value == b"100"
-
-
-async def test_a_value_is_gone_at_the_very_moment_it_expires() -> None:
-    clock = ManualClock()
-    store = MemoryKeyValue(clock)
-    await store.put("key", b"value", ttl=10)
-    clock.advance(9.5)
-    assert await store.get("key") is not None
-    clock.advance(0.5)
-    assert await store.get("key") is None
-    assert not await store.delete("key")
-
-
-async def test_an_expired_claim_may_be_made_again() -> None:
-    clock = ManualClock()
-    store = MemoryKeyValue(clock)
-    assert await store.put_if_absent("jti", b"1", ttl=10)
-    clock.advance(9)
-    assert not await store.put_if_absent("jti", b"2", ttl=10)
-    clock.advance(1)
-    assert await store.put_if_absent("jti", b"3", ttl=10)
-
-
-async def test_the_revision_of_a_value_since_expired_no_longer_counts() -> None:
-    clock = ManualClock()
-    store = MemoryKeyValue(clock)
-    revision = await store.put("key", b"old", ttl=10)
-    clock.advance(10)
-    assert not await store.compare_and_set("key", b"new", revision=revision)
-
-
-async def test_a_deleted_and_rewritten_value_does_not_get_its_old_revision_back() -> None:
-    store = MemoryKeyValue()
-    revision = await store.put("key", b"same")
-    assert await store.delete("key")
-    await store.put("key", b"same")
-    assert not await store.compare_and_set("key", b"new", revision=revision)
-
-
-async def test_rewriting_a_value_replaces_its_expiry() -> None:
-    clock = ManualClock()
-    store = MemoryKeyValue(clock)
-    await store.put("key", b"short", ttl=1)
-    await store.put("key", b"forever")
-    clock.advance(1_000_000)
-    await store.put("other", b"")
-    entry = await store.get("key")
-    assert entry is not None
-    assert (entry.value, entry.expires_at) == (b"forever", None)
-
-
-@pytest.mark.parametrize("ttl", [0, -1, float("-inf")])
-async def test_a_ttl_of_zero_or_less_has_passed_already(ttl: float) -> None:
-    store = MemoryKeyValue(ManualClock())
-    await store.put("key", b"value", ttl=ttl)
-    assert await store.get("key") is None
-
-
-async def test_an_infinite_ttl_never_passes() -> None:
-    clock = ManualClock()
-    store = MemoryKeyValue(clock)
-    await store.put("key", b"value", ttl=float("inf"))
-    clock.advance(1e9)
-    assert await store.get("key") is not None
-
-
-async def test_a_ttl_that_is_not_a_number_is_refused_and_writes_nothing() -> None:
-    store = MemoryKeyValue()
-    with pytest.raises(ValueError, match="number of seconds"):
-        await store.put("key", b"value", ttl=float("nan"))
-    assert await store.get("key") is None
+class TestContract(KeyValueContract):
+    @pytest.fixture
+    def shared(self) -> Shared:
+        clock = ManualClock()
+        store = MemoryKeyValue(clock)
+        return Shared(store, store, clock)
 
 
 async def test_a_full_store_refuses_a_new_key_and_still_takes_a_known_one() -> None:
@@ -183,44 +76,14 @@ async def test_sweeping_stale_expiries_forgets_no_live_one() -> None:
     assert await store.get("soon") is None
 
 
-async def test_a_watcher_sees_writes_and_deletes_below_its_prefix_in_order() -> None:
-    store = MemoryKeyValue()
-    await store.put("revoked/before", b"")
-    async with store.watch("revoked/") as changes:
-        await store.put("revoked/a", b"1")
-        await store.put("quota/a", b"1")
-        await store.put_if_absent("revoked/a", b"ignored")
-        revision = await store.put("revoked/b", b"2")
-        await store.compare_and_set("revoked/b", b"3", revision=revision)
-        await store.delete("revoked/a")
-        await store.delete("revoked/a")
-        await store.put("revoked/end", b"")
-        seen = [await next_change(changes) for _ in range(5)]
-    assert seen == [
-        Change("revoked/a", b"1"),
-        Change("revoked/b", b"2"),
-        Change("revoked/b", b"3"),
-        Change("revoked/a", None),
-        Change("revoked/end", b""),
-    ]
-
-
-async def test_a_waiting_watcher_is_woken_by_a_later_write() -> None:
-    store = MemoryKeyValue()
-    async with store.watch("") as changes:
-        waiting = asyncio.create_task(next_change(changes))
-        await asyncio.sleep(0)
-        await store.put("key", b"value")
-        assert await waiting == Change("key", b"value")
-
-
-async def test_a_watcher_is_an_iterator_that_a_for_loop_can_read() -> None:
-    store = MemoryKeyValue()
-    async with store.watch("") as changes:
-        await store.put("key", b"value")
-        async for change in changes:
-            assert change == Change("key", b"value")
-            break
+async def test_a_scan_drops_what_it_finds_expired() -> None:
+    clock = ManualClock()
+    store = MemoryKeyValue(clock)
+    await store.put("soon", b"", ttl=10)
+    await store.put("forever", b"")
+    clock.advance(10)
+    assert set(await store.scan("")) == {"forever"}
+    assert len(store) == 1
 
 
 async def test_a_slow_watcher_is_told_that_it_missed_changes_and_then_sees_new_ones() -> None:

@@ -139,6 +139,14 @@ class StoreMachine(RuleBasedStateMachine):
         entry = None if held is None else Entry(held.value, held.revision, held.until)
         assert self.run(self.store.get(key)) == entry
 
+    @rule(prefix=st.sampled_from(("", "a", "a/", "b/", "c")))
+    def scan(self, prefix: str) -> None:
+        assert self.run(self.store.scan(prefix)) == {
+            key: Entry(held.value, held.revision, held.until)
+            for key, held in self.live().items()
+            if key.startswith(prefix)
+        }
+
     @invariant()
     def the_store_stays_within_its_bound(self) -> None:
         assert len(self.store) <= MAX_ENTRIES

@@ -2,35 +2,46 @@
 
 from voxgate_core.answers import Answer
 from voxgate_core.clock import Clock, ManualClock, SystemClock
+from voxgate_core.directory import Place, SessionDirectory
 from voxgate_core.environment import Environment
 from voxgate_core.errors import ERRORS, ConfigurationError, ErrorKind, Retry, VoxgateError
 from voxgate_core.events import Event, EventSink, NullSink
 from voxgate_core.grants import Grant, Leash
 from voxgate_core.keyvalue import Change, Entry, KeyValue, MemoryKeyValue
-from voxgate_core.ports import NullObserver, OriginGate, SessionClosed, SessionObserver, TokenVerifier
+from voxgate_core.ports import CallerGate, NullObserver, OriginGate, SessionClosed, SessionObserver, TokenVerifier
+from voxgate_core.queue import Claim, DeadLetter, DeadQuery, DurableQueue, Handler, LaneWorker
 from voxgate_core.trace import Trace, current_trace, new_trace, parse_traceparent, trace_from_headers
 
 __all__ = [
     "ERRORS",
     "Answer",
+    "CallerGate",
     "Change",
+    "Claim",
     "Clock",
     "ConfigurationError",
+    "DeadLetter",
+    "DeadQuery",
+    "DurableQueue",
     "Entry",
     "Environment",
     "ErrorKind",
     "Event",
     "EventSink",
     "Grant",
+    "Handler",
     "KeyValue",
+    "LaneWorker",
     "Leash",
     "ManualClock",
     "MemoryKeyValue",
     "NullObserver",
     "NullSink",
     "OriginGate",
+    "Place",
     "Retry",
     "SessionClosed",
+    "SessionDirectory",
     "SessionObserver",
     "SystemClock",
     "TokenVerifier",

@@ -3,7 +3,7 @@
 import asyncio
 import heapq
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -72,6 +72,10 @@ class KeyValue(Protocol):
         """Remove; whether a live value was there."""
         ...
 
+    async def scan(self, prefix: str) -> Mapping[str, Entry]:
+        """Every live entry whose key begins with ``prefix``, by its key."""
+        ...
+
     def watch(self, prefix: str) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
         """Changes to keys that begin with ``prefix``, from the moment the context is entered."""
         ...
@@ -116,6 +120,10 @@ class MemoryKeyValue:
             del self._entries[key]
             self._announce(Change(key, None))
         return live
+
+    async def scan(self, prefix: str) -> Mapping[str, Entry]:
+        found = {key: self._live(key) for key in list(self._entries) if key.startswith(prefix)}
+        return {key: entry for key, entry in found.items() if entry is not None}
 
     @asynccontextmanager
     async def watch(self, prefix: str) -> AsyncIterator[AsyncIterator[Change]]:

@@ -7,7 +7,7 @@ from typing import Protocol
 from voxgate_core.errors import VoxgateError
 from voxgate_core.grants import Grant
 
-__all__ = ["NullObserver", "OriginGate", "SessionClosed", "SessionObserver", "TokenVerifier"]
+__all__ = ["CallerGate", "NullObserver", "OriginGate", "SessionClosed", "SessionObserver", "TokenVerifier"]
 
 
 class OriginGate(Protocol):
@@ -17,6 +17,19 @@ class OriginGate(Protocol):
         """The serialised origin that was let in, or ``None`` for an admitted client that sent none.
 
         Raises :class:`VoxgateError` ``origin_refused`` for anything else.
+        """
+        ...
+
+
+class CallerGate(Protocol):
+    """Judges who sends an HTTP request to one of the gateway's own routes."""
+
+    async def admit(self, headers: Sequence[tuple[bytes, bytes]], *, operator: bool = False) -> str:
+        """The caller's name. ``headers`` are the request's, names in lower case.
+
+        A page's origin is judged first, then the credential, then whether its role suffices: a backend's key, or an
+        operator's alone when ``operator`` is set. Raises :class:`VoxgateError` ``origin_refused``,
+        ``credential_missing``, ``credential_invalid``, ``role_refused``, or ``unavailable``.
         """
         ...
 
