@@ -1,10 +1,10 @@
-"""What the tests of tokens share: fixed keys, a clock that stands still, and a maker of tokens of any shape."""
+"""What the tests of tokens share: fixed keys, a clock that stands still, a store to meddle with, a maker of tokens."""
 
 import hashlib
 import hmac
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from voxgate_core import Environment, ManualClock, MemoryKeyValue
+from voxgate_core import Clock, Entry, Environment, ManualClock, MemoryKeyValue
 from voxgate_security import KeyRing, Revocations, TokenIssuer, Verifier
 
 NOW = 1_790_000_000
@@ -63,6 +63,33 @@ class World:
         self.revocations = Revocations(self.store, self.clock)
         self.issuer = TokenIssuer(self.ring, self.clock, environment)
         self.verifier = Verifier(self.ring, self.clock, environment, self.store, self.revocations)
+
+
+class MeddledKeyValue(MemoryKeyValue):
+    """A store that is far away: ``meddle`` runs before every call, and may fail, wait, or do what others do meanwhile.
+
+    It is given the name of the method and the key.
+    """
+
+    def __init__(self, clock: Clock, meddle: Callable[[str, str], Awaitable[None]], *, max_entries: int = 1000) -> None:
+        super().__init__(clock, max_entries=max_entries)
+        self.meddle = meddle
+
+    async def get(self, key: str) -> Entry | None:
+        await self.meddle("get", key)
+        return await super().get(key)
+
+    async def put(self, key: str, value: bytes, *, ttl: float | None = None) -> int:
+        await self.meddle("put", key)
+        return await super().put(key, value, ttl=ttl)
+
+    async def put_if_absent(self, key: str, value: bytes, *, ttl: float | None = None) -> bool:
+        await self.meddle("put_if_absent", key)
+        return await super().put_if_absent(key, value, ttl=ttl)
+
+    async def compare_and_set(self, key: str, value: bytes, *, revision: int, ttl: float | None = None) -> bool:
+        await self.meddle("compare_and_set", key)
+        return await super().compare_and_set(key, value, revision=revision, ttl=ttl)
 
 
 def b64(raw: bytes) -> str:

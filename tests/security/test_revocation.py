@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.security.rig import NOW, World
-from voxgate_core import Change, Grant, ManualClock, MemoryKeyValue, VoxgateError
+from voxgate_core import Change, Clock, Entry, Grant, ManualClock, MemoryKeyValue, VoxgateError
 from voxgate_security import Revocation, RevocationKind, Revocations, TokenRequest
-from voxgate_security.revocation import MAX_RECENT, PREFIX, RECENT
+from voxgate_security.revocation import MAX_RECENT, PREFIX, RECENT, REWATCH_SECONDS
 
 
 def grant(issued_at: int = NOW, subject: str = "alice", token_id: str = "t", session_id: str = "s") -> Grant:
@@ -150,34 +150,70 @@ async def test_a_watcher_that_fell_behind_catches_up() -> None:
     assert heard == set(names[-MAX_RECENT:])
 
 
-class FailingOnce(MemoryKeyValue):
-    """A store whose first watch breaks."""
+class BreakingOnce(MemoryKeyValue):
+    """A store whose first watch breaks: as it begins, as it is caught up with, at its first change, or by ending."""
 
-    broken = True
+    def __init__(self, clock: Clock, where: str) -> None:
+        super().__init__(clock)
+        self.where = where
+
+    def breaks(self, where: str) -> bool:
+        if self.where != where:
+            return False
+        self.where = ""
+        return True
+
+    async def get(self, key: str) -> Entry | None:
+        if key == RECENT and self.breaks("catching up"):
+            raise VoxgateError("unavailable")
+        return await super().get(key)
 
     @asynccontextmanager
     async def watch(self, prefix: str) -> AsyncIterator[AsyncIterator[Change]]:
-        if self.broken:
-            self.broken = False
+        if self.breaks("beginning"):
             raise VoxgateError("unavailable")
         async with super().watch(prefix) as changes:
-            yield changes
+            yield self.broken(changes) if self.where in ("midway", "ending") else changes
+
+    async def broken(self, changes: AsyncIterator[Change]) -> AsyncIterator[Change]:
+        async for change in changes:
+            if self.breaks("midway"):
+                raise VoxgateError("unavailable")
+            if self.breaks("ending"):
+                return
+            yield change
 
 
-async def test_a_watch_that_breaks_is_taken_up_again(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("where", ["beginning", "catching up", "midway", "ending"])
+async def test_a_watch_that_breaks_is_taken_up_again_and_misses_nothing(
+    where: str, caplog: pytest.LogCaptureFixture
+) -> None:
     clock = ManualClock(NOW)
+    seen, paused = Seen(), asyncio.Event()
     pauses: list[float] = []
+    store = BreakingOnce(clock, "")
+    revocations = Revocations(store, clock)
 
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
+        await revocations.revoke(jti="in the gap")
+        paused.set()
 
-    revocations = Revocations(FailingOnce(clock), clock, pause=pause)
-    await revocations.revoke(jti="t")
-    seen = Seen()
-    async with watching(revocations, seen):
-        assert (await seen.next()).value == "t"
-    assert pauses == [1.0]
-    assert "watching again" in caplog.text
+    await revocations.revoke(jti="before")
+    store.where = where
+    async with watching(Revocations(store, clock, pause=pause), seen):
+        if where in ("midway", "ending"):
+            assert (await seen.next()).value == "before"
+            await revocations.revoke(jti="swallowed")
+        await asyncio.wait_for(paused.wait(), 5)
+        await revocations.revoke(jti="after")
+        heard = set()
+        while "after" not in heard:
+            heard.add((await seen.next()).value)
+    assert heard >= {"before", "in the gap", "after"}
+    assert ("swallowed" in heard) == (where in ("midway", "ending"))
+    assert pauses == [REWATCH_SECONDS]
+    assert ("watching again" in caplog.text) == (where != "ending")
 
 
 async def test_one_callback_that_fails_does_not_stop_the_watch(caplog: pytest.LogCaptureFixture) -> None:

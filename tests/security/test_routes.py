@@ -70,7 +70,7 @@ class Site:
                 [ApiKeyAuthenticator(ApiKeys.parse(f"{ISSUER_STORED},{OPERATOR_STORED}")), Users()]
             ),
             origins=policy,
-            quotas=IssuanceQuotas(per_subject, clock=self.world.clock),
+            quotas=IssuanceQuotas(per_subject, store=self.world.store, clock=self.world.clock),
             revocations=self.world.revocations,
             public_url=public_url,
         )

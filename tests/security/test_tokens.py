@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from tests.security.hostile_tokens import CONTROLS, HOSTILE, Hostile
-from tests.security.rig import CLAIMS, NOW, ORIGIN, RING_TEXT, SECRET, TTL, World, sign
+from tests.security.rig import CLAIMS, NOW, ORIGIN, RING_TEXT, SECRET, TTL, MeddledKeyValue, World, sign
 from voxgate_core import Entry, Environment, Grant, Leash, ManualClock, MemoryKeyValue, SystemClock, VoxgateError
 from voxgate_security import (
     DEFAULT_SCOPE,
@@ -236,6 +236,26 @@ async def test_a_revocation_that_comes_while_a_token_is_being_spent_still_counts
     with pytest.raises(VoxgateError) as caught:
         await verifier.verify(sign(), origin=ORIGIN, single_use=True)
     assert caught.value.code == "token_revoked"
+
+
+@pytest.mark.parametrize("single_use", [True, False])
+async def test_a_token_that_expires_while_a_slow_store_is_asked_does_not_open(single_use: bool) -> None:
+    clock = ManualClock(NOW)
+
+    async def prompt(_: str, __: str) -> None:
+        return None
+
+    async def stalled(method: str, key: str) -> None:
+        if method == "put_if_absent" or key.startswith("security.revoked.sub"):
+            clock.advance(210)  # the token and the record of its first use are over
+
+    store = MeddledKeyValue(clock, prompt)
+    verifier = Verifier(KeyRing.parse(RING_TEXT), clock, Environment.PROD, store)
+    await verifier.verify(sign(), origin=ORIGIN, single_use=single_use)
+    store.meddle = stalled
+    with pytest.raises(VoxgateError) as caught:
+        await verifier.verify(sign(), origin=ORIGIN, single_use=single_use)
+    assert caught.value.code == "token_expired"
 
 
 class _Broken(MemoryKeyValue):

@@ -2,6 +2,7 @@
 
 from voxgate_security.apikeys import ApiKey, ApiKeys, Role, new_key
 from voxgate_security.authenticators import ApiKeyAuthenticator, Authenticator, Authenticators, Caller
+from voxgate_security.caller_gate import RequestGate
 from voxgate_security.cors import ORIGIN_KEY, CorsMiddleware
 from voxgate_security.guard import MAX_SUBJECT, MAX_TOKEN, TOKEN_TYPE, GuardedToken, inspect
 from voxgate_security.keyfiles import load_keyring
@@ -39,6 +40,7 @@ __all__ = [
     "OidcAuthenticator",
     "OriginPolicy",
     "ReplayGuard",
+    "RequestGate",
     "Revocation",
     "RevocationKind",
     "Revocations",

@@ -1,5 +1,6 @@
 """Lets a token open one session: the first to write its ``jti`` wins, wherever it runs."""
 
+import hashlib
 from typing import Final
 
 from voxgate_core import Clock, Grant, KeyValue, VoxgateError
@@ -25,5 +26,7 @@ class ReplayGuard:
         can't be made: a token is never taken for unused because nobody could look.
         """
         remaining = max(grant.expires_at - self._clock.now(), 0) + SKEW_SECONDS
-        if not await self._store.put_if_absent(PREFIX + grant.token_id, b"", ttl=remaining):
+        # An id may hold dots anywhere; keys of a store may not.
+        key = PREFIX + hashlib.sha256(grant.token_id.encode()).hexdigest()
+        if not await self._store.put_if_absent(key, b"", ttl=remaining):
             raise VoxgateError("token_replayed")

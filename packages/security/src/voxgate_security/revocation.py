@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -22,9 +23,9 @@ PREFIX: Final = "security.revoked."
 RECENT: Final = "security.recently-revoked"
 """One record of the latest revocations: what a watcher reads to learn what it has missed."""
 
-MAX_RECENT: Final = 1000
+MAX_RECENT: Final = 500
 MAX_ATTEMPTS: Final = 32
-"""Times the record is written anew when other gateways write it at the same moment."""
+"""Times a record is written anew when other gateways write it at the same moment."""
 
 KEEP_SECONDS: Final = 7200
 """How long a revocation is remembered: past the last token it voids and the longest session."""
@@ -59,6 +60,14 @@ class Revocation(msgspec.Struct, frozen=True):
         return grant.subject == self.value and grant.issued_at <= self.revoked_at
 
 
+@dataclass(eq=False, slots=True)
+class _Check:
+    """A look-up under way, and whether a revocation of its token was heard of meanwhile."""
+
+    grant: Grant
+    void: bool = False
+
+
 _decode_one = msgspec.json.Decoder(Revocation).decode
 _decode_many = msgspec.json.Decoder(list[Revocation]).decode
 
@@ -78,13 +87,15 @@ class Revocations:
         self._clock = clock
         self._keep = keep
         self._pause = pause
+        self._checks: set[_Check] = set()
 
     async def revoke(
         self, *, jti: str | None = None, subject: str | None = None, session_id: str | None = None
     ) -> Revocation:
         """Revoke by exactly one of the three, and return what was recorded.
 
-        Raises ``TypeError`` for none or several, :class:`VoxgateError` ``unavailable`` when it can't be recorded.
+        Raises ``TypeError`` for none or several, :class:`VoxgateError` ``unavailable`` when it can't be recorded: then
+        ask again, for watchers may have heard of it and new sessions may not be held to it.
         """
         named = [
             (kind, value)
@@ -98,21 +109,31 @@ class Revocations:
         if len(named) != 1:
             raise TypeError("name exactly one of jti, subject and session_id")
         revocation = Revocation(*named[0], int(self._clock.now()))
-        await self._store.put(_key(revocation.kind, revocation.value), msgspec.json.encode(revocation), ttl=self._keep)
+        # In this order: who begins to watch in between has read of it, or will hear of the write that follows.
         await self._remember(revocation)
-        logger.info("revoked", extra={"kind": revocation.kind.value, "revoked_at": revocation.revoked_at})
-        return revocation
+        recorded = await self._record(revocation)
+        logger.info("revoked", extra={"kind": recorded.kind.value, "revoked_at": recorded.revoked_at})
+        return recorded
 
     async def check(self, grant: Grant) -> None:
-        """Raise :class:`VoxgateError` ``token_revoked`` when the token is void, ``unavailable`` when unknown."""
-        for kind, value in (
-            (RevocationKind.TOKEN, grant.token_id),
-            (RevocationKind.SESSION, grant.session_id),
-            (RevocationKind.SUBJECT, grant.subject),
-        ):
-            entry = await self._store.get(_key(kind, value))
-            if entry is not None and _read_one(entry.value).matches(grant):
-                raise VoxgateError("token_revoked")
+        """Raise :class:`VoxgateError` ``token_revoked`` when the token is void, ``unavailable`` when unknown.
+
+        While :meth:`watch` runs on the same object, a revocation heard of before the last answer of the store counts
+        as well: a slow store leaves no gap between what was looked up and what is still to be reported.
+        """
+        check = _Check(grant)
+        self._checks.add(check)
+        try:
+            for kind, value in (
+                (RevocationKind.TOKEN, grant.token_id),
+                (RevocationKind.SESSION, grant.session_id),
+                (RevocationKind.SUBJECT, grant.subject),
+            ):
+                entry = await self._store.get(_key(kind, value))
+                if check.void or (entry is not None and _read_one(entry.value).matches(grant)):
+                    raise VoxgateError("token_revoked")
+        finally:
+            self._checks.remove(check)
 
     async def watch(self, callback: Callable[[Revocation], None]) -> None:
         """Report every revocation, made anywhere, until cancelled; one may be reported more than once.
@@ -134,12 +155,37 @@ class Revocations:
         if change.missed:
             await self._report_recent(callback)
         elif change.value is not None:
-            _report(_read_one(change.value), callback)
+            self._report(_read_one(change.value), callback)
 
     async def _report_recent(self, callback: Callable[[Revocation], None]) -> None:
         entry = await self._store.get(RECENT)
         for revocation in [] if entry is None else _read_many(entry.value):
-            _report(revocation, callback)
+            self._report(revocation, callback)
+
+    def _report(self, revocation: Revocation, callback: Callable[[Revocation], None]) -> None:
+        for check in self._checks:
+            check.void = check.void or revocation.matches(check.grant)
+        try:
+            callback(revocation)
+        except Exception:
+            # One socket that can't be closed must not keep the next revocation from being heard.
+            logger.exception("a revocation could not be acted upon")
+
+    async def _record(self, revocation: Revocation) -> Revocation:
+        """Write it down, or return the later one of the same that is there: a slow writer must not move it back."""
+        key, value = _key(revocation.kind, revocation.value), msgspec.json.encode(revocation)
+        for _ in range(MAX_ATTEMPTS):
+            entry = await self._store.get(key)
+            if entry is None:
+                if await self._store.put_if_absent(key, value, ttl=self._keep):
+                    return revocation
+                continue
+            known = _read_one(entry.value)
+            if known.revoked_at > revocation.revoked_at:
+                return known
+            if await self._store.compare_and_set(key, value, revision=entry.revision, ttl=self._keep):
+                return revocation
+        raise _contended()
 
     async def _remember(self, revocation: Revocation) -> None:
         """Append to the record of the latest, without losing what another gateway appends meanwhile."""
@@ -154,7 +200,11 @@ class Revocations:
             kept = msgspec.json.encode([*recent, revocation][-MAX_RECENT:])
             if await self._store.compare_and_set(RECENT, kept, revision=entry.revision, ttl=self._keep):
                 return
-        raise VoxgateError("unavailable", "too many revocations at once; try again")
+        raise _contended()
+
+
+def _contended() -> VoxgateError:
+    return VoxgateError("unavailable", "too many revocations at once; try again")
 
 
 def _key(kind: RevocationKind, value: str) -> str:
@@ -174,11 +224,3 @@ def _read_many(value: bytes) -> list[Revocation]:
         return _decode_many(value)
     except msgspec.MsgspecError:
         raise VoxgateError("unavailable", "the record of revocations can't be read") from None
-
-
-def _report(revocation: Revocation, callback: Callable[[Revocation], None]) -> None:
-    try:
-        callback(revocation)
-    except Exception:
-        # One socket that can't be closed must not keep the next revocation from being heard.
-        logger.exception("a revocation could not be acted upon")

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from voxgate_core import Answer, Leash, OriginGate, VoxgateError
 from voxgate_security.authenticators import Authenticators, Caller
+from voxgate_security.caller_gate import header_values
 from voxgate_security.cors import ORIGIN_KEY
 from voxgate_security.guard import PREFIX, is_identifier
 from voxgate_security.quotas import IssuanceQuotas
@@ -169,7 +170,7 @@ def _subject(caller: Caller, wanted: str | None) -> str:
 
 
 def _values(request: Request, name: bytes) -> list[bytes]:
-    return [value for key, value in request.scope["headers"] if key == name]
+    return header_values(request.scope["headers"], name)
 
 
 async def _body(request: Request, shape: type[T]) -> T:

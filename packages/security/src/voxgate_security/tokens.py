@@ -190,6 +190,9 @@ class Verifier:
             # A revocation may have come in while the store was asked; no await follows this one, so a later
             # revocation finds the session among the live ones.
             await self._revocations.check(grant)
+        if grant.expires_at <= self._clock.now():
+            # It expired while a slow store was asked, and the record of an earlier use may have expired with it.
+            raise VoxgateError("token_expired")
         return grant
 
     def authenticate(self, token: str) -> Grant:
