@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from voxgate_core import Grant, Leash, SessionClosed, Trace, VoxgateError
+from voxgate_core import Clock, EventSink, Grant, Leash, SessionClosed, Trace, VoxgateError
 from voxgate_realtime import RealtimeServer, RelayLimits, Upstream
 from voxgate_realtime.relay import Relay
 
@@ -132,6 +132,8 @@ async def gateway(
     enabled: bool = True,
     others: bool = True,
     ssl_context: ssl.SSLContext | None = None,
+    events: EventSink | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Gateway]:
     """A uvicorn server with the relay in its ``ws=`` slot, on a loopback port of its own, until the block ends."""
     observer = Recorder()
@@ -146,6 +148,8 @@ async def gateway(
         enabled=enabled,
         others=others,
         ssl_context=ssl_context,
+        events=events,
+        clock=clock,
     )
     config = uvicorn.Config(
         plain_app,

@@ -4,9 +4,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai.types.realtime import InputAudioBufferCommitEvent
 
 from voxgate_core import VoxgateError
-from voxgate_realtime.events import APPEND, screen_client, screen_upstream
+from voxgate_realtime.events import APPEND, COMMIT, COMMIT_ROOM, is_commit, screen_client, screen_upstream
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -103,6 +104,14 @@ def test_garbage_is_refused_and_nothing_else_happens(message: bytes) -> None:
     except (ValueError, TypeError, LookupError, AttributeError):
         with pytest.raises(VoxgateError):
             screen_client(message)
+
+
+def test_a_commit_is_told_from_other_client_events() -> None:
+    longest_id = "e" * 512  # the reference allows no longer one
+    commit = InputAudioBufferCommitEvent(type="input_audio_buffer.commit", event_id=longest_id)
+    assert is_commit(screen_client(commit.model_dump_json().encode()))
+    assert not is_commit(b'{"type":"input_audio_buffer.clear"}')
+    assert not is_commit(json.dumps({"type": COMMIT, "event_id": "e" * COMMIT_ROOM}).encode())
 
 
 def test_an_upstream_event_is_known_by_its_type() -> None:

@@ -3,7 +3,7 @@
 import ssl
 from dataclasses import dataclass
 
-from voxgate_core import Clock, SessionObserver, TokenVerifier
+from voxgate_core import Clock, EventSink, SessionObserver, TokenVerifier
 from voxgate_realtime.handshake import Dialect
 from voxgate_realtime.limits import RelayLimits
 from voxgate_realtime.sessions import Sessions
@@ -14,7 +14,10 @@ __all__ = ["RelayContext"]
 
 @dataclass(frozen=True, slots=True)
 class RelayContext:
-    """Handed to each relay. ``single_use`` names the dialects on which a token opens one session only."""
+    """Handed to each relay. ``single_use`` names the dialects on which a token opens one session only.
+
+    ``event_source`` is the CloudEvents ``source`` of what goes to ``events``.
+    """
 
     limits: RelayLimits
     sessions: Sessions
@@ -24,3 +27,5 @@ class RelayContext:
     clock: Clock
     ssl_context: ssl.SSLContext
     single_use: frozenset[Dialect]
+    events: EventSink
+    event_source: str

@@ -9,9 +9,22 @@ import msgspec
 
 from voxgate_core import VoxgateError
 
-__all__ = ["APPEND", "ClientHead", "ServerHead", "screen_client", "screen_upstream"]
+__all__ = [
+    "APPEND",
+    "COMMIT",
+    "COMMIT_ROOM",
+    "ClientHead",
+    "ServerHead",
+    "is_commit",
+    "screen_client",
+    "screen_upstream",
+]
 
 APPEND: Final = "input_audio_buffer.append"
+COMMIT: Final = "input_audio_buffer.commit"
+
+COMMIT_ROOM: Final = 1024
+"""Bytes of a commit at most, its ``event_id`` included: a longer message is none, and is not read to find out."""
 
 _KEY_ROOM: Final = len(',"type":""')
 """The fewest bytes in which an object can repeat its ``type``. Fewer spare bytes than this: it does not."""
@@ -66,6 +79,11 @@ def screen_client(message: bytes) -> bytes:
         if key != "type" and key.lower() == "type":  # some servers match keys whatever their case
             raise VoxgateError("invalid_message", "an event has one 'type', in lower case")
     return _encode(event)
+
+
+def is_commit(message: bytes) -> bool:
+    """Whether a screened client message says that the user has finished speaking."""
+    return len(message) <= COMMIT_ROOM and _decode_client(message).type == COMMIT
 
 
 def screen_upstream(message: bytes) -> str:

@@ -21,6 +21,7 @@ from voxgate_realtime.frame_protocol import sender
 from voxgate_realtime.handshake import Credential, Dialect, auth_success, read_auth_message
 from voxgate_realtime.session import Session, State, Trigger
 from voxgate_realtime.sides import TEXT, Side, nothing
+from voxgate_realtime.voice_feed import DEAF, VoiceFeed
 
 __all__ = ["Relay"]
 
@@ -46,16 +47,23 @@ class ClientSide(Side):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == TEXT and frame.fin and self.flowing and not (frame.rsv1 or frame.rsv2 or frame.rsv3):
+            payload = frame.get_payload_as_bytes()
             try:
-                message = screen_client(frame.get_payload_as_bytes())
+                message = screen_client(payload)
             except VoxgateError as error:
                 self.relay.refuse(error)
                 return
             self.messages += 1
             self.bytes += len(message)
             self.forward(TEXT, message)
+            if message is not payload:  # no append
+                self.relay.voice.hear_client(message)
         else:
             self.on_uncommon_frame(frame)
+
+    def pass_on(self, message: bytes) -> None:
+        super().pass_on(message)
+        self.relay.voice.hear_client(message)
 
     def on_uncommon_frame(self, frame: WSFrame) -> None:
         """Control frames, fragments, and everything that arrives before the session is open."""
@@ -77,10 +85,11 @@ class ClientSide(Side):
 
 
 class UpstreamSide(Side):
-    """Frames from the model server."""
+    """Frames from the model server; after one of a type in ``heard`` was sent on, the session's feed looks at it."""
 
-    __slots__ = ("relay",)
+    __slots__ = ("heard", "relay")
     relay: "Relay"
+    heard: frozenset[str]
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.adopt(transport)
@@ -91,13 +100,15 @@ class UpstreamSide(Side):
         if frame.msg_type == TEXT and frame.fin and self.flowing:
             message = frame.get_payload_as_bytes()
             try:
-                screen_upstream(message)
+                kind = screen_upstream(message)
             except VoxgateError as error:
                 self.relay.upstream_misbehaved(error)
                 return
             self.messages += 1
             self.bytes += len(message)
             self.forward(TEXT, message)
+            if kind in self.heard:
+                self.heard = self.relay.voice.hear(kind, message)
         else:
             self.on_uncommon_frame(frame)
 
@@ -109,8 +120,10 @@ class UpstreamSide(Side):
             try:
                 message = self.assembler.receive_frame(frame.msg_type.value, frame.fin, frame.get_payload_as_bytes())
                 if message is not None:
-                    screen_upstream(message)
+                    kind = screen_upstream(message)
                     self.pass_on(message)
+                    if kind in self.heard:
+                        self.heard = self.relay.voice.hear(kind, message)
             except VoxgateError as error:
                 self.relay.upstream_misbehaved(error)
             self.flowing = not self.assembler.partial
@@ -141,9 +154,11 @@ class Relay:
         self.client = ClientSide(limits, loop, flow_changed=self.settle_flow, stalled=self.client_stalled)
         self.upstream = UpstreamSide(limits, loop, flow_changed=self.settle_flow, stalled=self.upstream_stalled)
         self.client.relay = self.upstream.relay = self
+        self.upstream.heard = DEAF
         self._context = context
         self._scope = copy_context()
         self._scope.run(current_trace.set, trace)
+        self.voice = VoiceFeed(context.events, context.event_source, context.clock, self._scope)
         self._dialect = dialect
         self._origin = origin
         self._credential = credential
@@ -226,6 +241,10 @@ class Relay:
         context = self._context
         self._on_proven()
         self._tell(context.observer.opened, grant)
+        model = context.upstream.model if self._model is None else self._model
+        self.upstream.heard = self.voice.start(
+            grant, origin=self._origin, dialect=self._dialect.value, model=model
+        )  # fmt: skip
         if self._dialect is Dialect.NATIVE:
             event = auth_success(grant.session_id, expires_at=grant.expires_at, resumed=False, received=0)
             self.client.say(event)
@@ -340,6 +359,7 @@ class Relay:
         )
         if summary is not None:
             self._tell(self._context.observer.closed, summary)
+            self.upstream.heard = self.voice.end(summary)
         self._on_gone()
         self.client.release()
         self._release_when_both_are_gone()

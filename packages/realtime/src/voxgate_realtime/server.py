@@ -16,8 +16,10 @@ from uvicorn.server import ServerState
 
 from voxgate_core import (
     Clock,
+    EventSink,
     Grant,
     NullObserver,
+    NullSink,
     OriginGate,
     SessionObserver,
     SystemClock,
@@ -41,6 +43,7 @@ from voxgate_realtime.limits import RelayLimits
 from voxgate_realtime.relay import Relay
 from voxgate_realtime.sessions import Sessions
 from voxgate_realtime.upstreams import Upstream
+from voxgate_realtime.voice_events import DEFAULT_SOURCE
 
 __all__ = ["RealtimeServer", "RefusalRenderer"]
 
@@ -56,6 +59,7 @@ class RealtimeServer:
 
     ``enabled`` off closes every session 1013. ``single_use`` names the dialects on which a token opens one session.
     ``others`` off answers 404 to an upgrade on any other path: for an app that has no WebSocket routes of its own.
+    ``events`` takes what :mod:`voxgate_realtime.voice_events` lists, with ``event_source`` as its CloudEvents source.
     """
 
     def __init__(
@@ -72,6 +76,8 @@ class RealtimeServer:
         single_use: frozenset[Dialect] = frozenset({Dialect.NATIVE}),
         enabled: bool = True,
         others: bool = True,
+        events: EventSink | None = None,
+        event_source: str = DEFAULT_SOURCE,
     ) -> None:
         limits = limits or RelayLimits()
         self.sessions = Sessions(limits)
@@ -88,6 +94,8 @@ class RealtimeServer:
             clock=clock or SystemClock(),
             ssl_context=ssl_context or ssl.create_default_context(),
             single_use=single_use,
+            events=NullSink() if events is None else events,
+            event_source=event_source,
         )
 
     def protocol_class(self) -> type[asyncio.Protocol]:
