@@ -65,6 +65,9 @@ class StraightQueue:
     async def backlog(self) -> Mapping[str, int]:
         return {}
 
+    async def bytes_stored(self) -> int:
+        return 0
+
     async def bury(self, letter: DeadLetter) -> None:
         self.letters.append(replace(letter, ref=str(len(self.letters))))
 
@@ -91,12 +94,17 @@ async def test_an_adapter_fits_the_port() -> None:
     assert [(claim.lane, claim.body) for claim in given] == [("lane", b"body")]
     assert straight.claims[0].words == ["extend", "hand back in 0"]
     assert worker.in_hand == 0
+    assert await queue.lanes() == {"lane"}
+    assert await queue.backlog() == {}
+    assert await queue.bytes_stored() == 0
     await worker.stop()
     await queue.bury(LETTER)
     (letter,) = await queue.dead(DeadQuery())
     assert replace(letter, ref="") == LETTER
     await queue.forget(letter)
     assert await queue.dead(DeadQuery()) == []
+    await queue.close_lane("lane")
+    assert await queue.lanes() == frozenset()
 
 
 def test_a_look_up_of_dead_letters_asks_for_one_page_of_all() -> None:

@@ -1,5 +1,3 @@
-"""What this version of the package ships: its name and its version."""
-
 from importlib.metadata import version
 
 import voxgate_fanout
@@ -7,7 +5,3 @@ import voxgate_fanout
 
 def test_the_package_names_the_version_it_is_installed_as() -> None:
     assert voxgate_fanout.__version__ == version("voxgate-fanout") == "0.2.0rc2"
-
-
-def test_nothing_is_exported_but_the_version() -> None:
-    assert voxgate_fanout.__all__ == ["__version__"]

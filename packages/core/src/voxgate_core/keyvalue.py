@@ -51,7 +51,8 @@ class KeyValue(Protocol):
     """A small shared store. Keys are short text, values bytes, ``ttl`` seconds (``None`` keeps forever).
 
     A ``ttl`` of zero or less has passed already. Every write raises :class:`VoxgateError` ``unavailable``
-    when it can't be made, and ``ValueError`` for a ``ttl`` that is not a number.
+    when it can't be made, and ``ValueError`` for a ``ttl`` that is not a number. A store may refuse keys (``ValueError``)
+    and values (``body_too_large``) that it does not take, and a read is ``unavailable`` when it can't be asked.
     """
 
     async def get(self, key: str) -> Entry | None: ...

@@ -90,7 +90,9 @@ class LaneWorker(Protocol):
 class DurableQueue(Protocol):
     """Lanes of jobs that survive the process. Lane names and ids are letters, digits, ``-`` and ``_``.
 
-    Every method raises :class:`VoxgateError` ``unavailable`` when the store can't be reached or refuses.
+    Every method raises :class:`VoxgateError` ``unavailable`` when the store can't be reached or refuses, and
+    ``ValueError`` for a name or a moment that can't be one. ``put`` and ``bury`` raise ``body_too_large`` for a body
+    that the store does not take.
     """
 
     async def open_lane(self, lane: str, *, in_hand: int, lease: float) -> None:
@@ -111,7 +113,8 @@ class DurableQueue(Protocol):
     async def put(self, lane: str, body: bytes, *, id: str | None = None, at: float | None = None) -> None:
         """Return once the job is durable. ``at`` keeps it back until that moment (epoch seconds).
 
-        A second job with the same ``id`` in the same lane, soon after, is swallowed.
+        A second job with the same ``id`` in the same lane, soon after, is swallowed; later on it takes the place of
+        one that is still kept back.
         """
         ...
 
