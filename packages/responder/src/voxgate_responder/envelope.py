@@ -4,6 +4,7 @@ Problems follow RFC 9457 (members ``type``, ``title``, ``status``, ``detail``, `
 envelope's own members beside them, which section 3.2 calls extension members.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from voxgate_core import Answer, VoxgateError
 __all__ = [
     "PROBLEM_TYPE",
     "RESERVED",
+    "RESERVED_IN_PROBLEMS",
     "encode",
     "instance_of",
     "openai_error_body",
@@ -28,10 +30,16 @@ PROBLEM_TYPE = "urn:voxgate:error:"
 RESERVED = frozenset({"success", "traceId", "data", "error"})
 """Members of the envelope that legacy fields may not replace."""
 
+RESERVED_IN_PROBLEMS = RESERVED | {"type", "title", "status", "detail", "instance"}
+"""Members of a problem that legacy fields may not replace either."""
+
 MAX_INSTANCE = 1024
 """Characters of the request's path that an error repeats."""
 
 _PATH_SAFE = "/:@!$&'()*+,;="
+_is_plain_path = re.compile(rf"/(?!/)[A-Za-z0-9_.~/:@!$&'()*+,;=-]{{0,{MAX_INSTANCE - 1}}}").fullmatch
+"""Nothing to quote and nothing to cut, as nearly always: every request asks."""
+
 _SERVER_ERRORS = 500
 _TOO_MANY_REQUESTS = 429
 
@@ -41,19 +49,25 @@ def success_body(answer: Answer, trace_id: str) -> dict[str, object]:
 
     Raises ``ValueError`` when a legacy field would replace one of :data:`RESERVED`.
     """
-    clashes = sorted(RESERVED.intersection(answer.legacy))
-    if clashes:
-        raise ValueError(f"legacy fields may not be named {', '.join(clashes)}")
+    _refuse_clashes(RESERVED, answer.legacy)
     return {"success": True, "traceId": trace_id, "data": answer.data, **answer.legacy}
 
 
 def problem_body(
-    error: VoxgateError, trace_id: str, instance: str | None = None, *, status: int | None = None
+    error: VoxgateError,
+    trace_id: str,
+    instance: str | None = None,
+    *,
+    status: int | None = None,
+    legacy: Mapping[str, object] | None = None,
 ) -> dict[str, object]:
-    """The problem envelope. ``status`` replaces the table's where another layer has fixed it.
+    """The problem envelope, then the legacy fields. ``status`` replaces the table's where another layer has fixed it.
 
     ``instance`` is the request's path, already a URI reference; without one the trace names the occurrence.
+
+    Raises ``ValueError`` when a legacy field would replace one of :data:`RESERVED_IN_PROBLEMS`.
     """
+    _refuse_clashes(RESERVED_IN_PROBLEMS, legacy or {})
     message = error.message or error.kind.title
     shown: dict[str, object] = {"code": error.code, "message": message}
     if error.details is not None:
@@ -67,6 +81,7 @@ def problem_body(
         "status": error.kind.status if status is None else status,
         "detail": message,
         "instance": f"urn:voxgate:trace:{trace_id}" if instance is None else instance,
+        **(legacy or {}),
     }
 
 
@@ -106,12 +121,20 @@ def encode(body: Mapping[str, object]) -> bytes:
 
 def instance_of(path: str) -> str:
     """A request's decoded path as a URI reference: no query, nothing a terminal or a page would act on."""
+    if _is_plain_path(path):
+        return path
     reference = quote(path[:MAX_INSTANCE], safe=_PATH_SAFE, errors="replace")
     if reference.startswith("//"):
         # It would be read as another host's address (RFC 3986 section 4.2).
         return f"/.{reference}"
     # The target "*" is OPTIONS asking about the whole server (RFC 9112 section 3.2.4).
     return reference if reference.startswith("/") or reference == "*" else f"/{reference}"
+
+
+def _refuse_clashes(reserved: frozenset[str], legacy: Mapping[str, object]) -> None:
+    clashes = sorted(reserved.intersection(legacy))
+    if clashes:
+        raise ValueError(f"legacy fields may not be named {', '.join(clashes)}")
 
 
 def _plain_mapping(value: object) -> dict[object, object]:

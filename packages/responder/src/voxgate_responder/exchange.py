@@ -9,10 +9,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxgate_core import Trace, VoxgateError
 from voxgate_responder.context import Rendering
-from voxgate_responder.headers import is_private, missing_headers, security_headers
+from voxgate_responder.headers import SECURITY_NAMES, is_private, missing_headers, security_headers
 from voxgate_responder.intake import announces_body, check_request
 from voxgate_responder.problem import code_of_status
-from voxgate_responder.refusal import HttpRefusal, refusal, trace_headers
+from voxgate_responder.refusal import TRACE_NAMES, HttpRefusal, refusal, trace_headers
 
 __all__ = ["Exchange"]
 
@@ -139,8 +139,11 @@ class Exchange:
         self._started = True
         private = status >= _FIRST_ERROR or is_private(self._scope["path"])
         ours = security_headers(private=private, content_type=content_type, https=self._rendering.https)
-        added = missing_headers(headers, (*trace_headers(self._trace), *ours))
-        await self._send({**message, "headers": [*headers, *added]})
+        names = {name.lower() for name, _ in headers}
+        if not names >= TRACE_NAMES:
+            headers += [header for header in trace_headers(self._trace) if header[0] not in names]
+        headers += ours if names.isdisjoint(SECURITY_NAMES) else missing_headers(headers, ours)
+        await self._send({**message, "headers": headers})
 
     async def _refuse(self, error: VoxgateError) -> None:
         if self._started:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import TypedDict, cast
 
-__all__ = ["SECURITY_HEADERS", "HeaderGroups", "RawHeaders", "is_private", "missing_headers", "security_headers"]
+__all__ = ["SECURITY_HEADERS", "SECURITY_NAMES", "HeaderGroups", "RawHeaders", "is_private", "missing_headers", "security_headers"]
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
@@ -55,6 +55,9 @@ _COMBINATIONS = {
     for page in (False, True)
     for https in (False, True)
 }
+
+SECURITY_NAMES = frozenset(name for headers in _COMBINATIONS.values() for name, _ in headers)
+"""Every header that one of the groups holds."""
 
 
 def is_private(path: str) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -10,7 +10,7 @@ from voxgate_core import Trace, VoxgateError
 from voxgate_responder.envelope import encode, openai_error_body, problem_body
 from voxgate_responder.headers import security_headers
 
-__all__ = ["HttpRefusal", "header_value", "refusal", "trace_headers"]
+__all__ = ["TRACE_NAMES", "HttpRefusal", "header_value", "refusal", "trace_headers"]
 
 PROBLEM_JSON = b"application/problem+json"
 JSON = b"application/json"
@@ -18,7 +18,10 @@ MAX_RETRY_AFTER = 86_400
 """Seconds: nobody is told to come back later than tomorrow."""
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-_OWNED = frozenset({b"content-type", b"content-length", b"x-trace-id", b"traceparent"})
+TRACE_NAMES = frozenset({b"x-trace-id", b"traceparent"})
+"""Names of the headers that :func:`trace_headers` gives."""
+
+_OWNED = frozenset({b"content-type", b"content-length", *TRACE_NAMES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +51,22 @@ def refusal(
     instance: str | None = None,
     status: int | None = None,
     https: bool = False,
+    legacy: Mapping[str, object] | None = None,
 ) -> HttpRefusal:
     """The whole answer to a refused request or WebSocket handshake.
 
     ``openai`` chooses OpenAI's error shape, ``instance`` is the path as a URI reference, ``status`` replaces
-    the table's. A 401 always carries ``WWW-Authenticate`` (RFC 9110 section 15.5.2).
+    the table's, ``legacy`` fields stand beside the envelope's members, and never in OpenAI's shape. A 401 always
+    carries ``WWW-Authenticate`` (RFC 9110 section 15.5.2).
 
-    Raises ``TypeError`` when the error's details are not JSON data.
+    Raises ``TypeError`` when the error's details are not JSON data, ``ValueError`` for a legacy field named like a
+    member of the envelope.
     """
     effective = error.kind.status if status is None else status
     if openai:
         body = encode(openai_error_body(error, status=effective))
     else:
-        body = encode(problem_body(error, trace.trace_id, instance, status=effective))
+        body = encode(problem_body(error, trace.trace_id, instance, status=effective, legacy=legacy))
     headers = {
         b"content-type": JSON if openai else PROBLEM_JSON,
         b"content-length": str(len(body)).encode("ascii"),

@@ -11,6 +11,21 @@ from voxgate_responder.refusal import HttpRefusal, header_value, refusal, trace_
 
 __all__ = ["error_response", "json_error", "json_success", "respond"]
 
+_JSON_TYPE = (b"content-type", b"application/json")
+_FIRST_FINAL = 200
+_BODILESS = (204, 304)
+"""Statuses that announce no length (RFC 9110 section 8.6), beside those below 200."""
+
+
+class _Ready(Response):
+    """A response whose headers are all there, so that none have to be made again."""
+
+    def __init__(self, body: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.body = body
+        self.status_code = status
+        self.raw_headers = headers
+        self.background = None
+
 
 def respond(answer: Answer) -> Response:
     """The response for ``answer``: in the envelope, or as it stands when it is ``bare``.
@@ -20,12 +35,13 @@ def respond(answer: Answer) -> Response:
     """
     trace = _trace()
     body = encode(answer.data if answer.bare else success_body(answer, trace.trace_id))
-    response = Response(body, answer.status, media_type="application/json")
-    set_by_route = {name.lower().encode("latin-1"): header_value(value) for name, value in answer.headers.items()}
-    response.raw_headers += [header for header in trace_headers(trace) if header[0] not in set_by_route]
-    kept = [header for header in response.raw_headers if header[0] not in set_by_route]
-    response.raw_headers = [*kept, *set_by_route.items()]
-    return response
+    headers = [_JSON_TYPE, *trace_headers(trace)]
+    if answer.status >= _FIRST_FINAL and answer.status not in _BODILESS:
+        headers.insert(0, (b"content-length", b"%d" % len(body)))
+    if answer.headers:
+        set_by_route = {name.lower().encode("latin-1"): header_value(value) for name, value in answer.headers.items()}
+        headers = [*(header for header in headers if header[0] not in set_by_route), *set_by_route.items()]
+    return _Ready(body, answer.status, headers)
 
 
 def json_success(
@@ -47,17 +63,24 @@ def json_error(
     retry_after: float | None = None,
     headers: Mapping[str, str] | None = None,
     status: int | None = None,
+    legacy: Mapping[str, object] | None = None,
 ) -> Response:
-    """A problem from the error table. Raises ``KeyError`` for an unknown code, ``TypeError`` for details not JSON."""
+    """A problem from the error table; ``legacy`` fields stand beside its members.
+
+    Raises ``KeyError`` for an unknown code, ``TypeError`` for details not JSON, ``ValueError`` for a legacy field
+    named like a member.
+    """
     error = VoxgateError(code, message, details=details, retry_after=retry_after, headers=headers)
-    return error_response(error, status=status)
+    return error_response(error, status=status, legacy=legacy)
 
 
-def error_response(error: VoxgateError, *, status: int | None = None) -> Response:
-    """The response for ``error``, in the shape that the path being served calls for."""
+def error_response(
+    error: VoxgateError, *, status: int | None = None, legacy: Mapping[str, object] | None = None
+) -> Response:
+    """The response for ``error``, in the shape that the path being served calls for. Raises as :func:`json_error`."""
     rendering = current_rendering.get()
     if rendering is None:
-        return _response(refusal(error, _trace(), status=status))
+        return _response(refusal(error, _trace(), status=status, legacy=legacy))
     return _response(
         refusal(
             error,
@@ -66,14 +89,13 @@ def error_response(error: VoxgateError, *, status: int | None = None) -> Respons
             instance=rendering.instance,
             status=status,
             https=rendering.https,
+            legacy=legacy,
         )
     )
 
 
 def _response(refused: HttpRefusal) -> Response:
-    response = Response(refused.body, refused.status)
-    response.raw_headers = list(refused.headers)
-    return response
+    return _Ready(refused.body, refused.status, list(refused.headers))
 
 
 def _trace() -> Trace:

@@ -1,0 +1,7 @@
+<?php
+
+declare(strict_types=1);
+
+require __DIR__ . '/../../src/autoload.php';
+
+Voxgate\Shim\Front::serve('voice-chat', new Voxgate\Shim\Endpoints\VoiceChat());
