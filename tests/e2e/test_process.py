@@ -1,48 +1,38 @@
 """The gateway as a process: its ready line, its stop, and what it survives."""
 
-import asyncio
 import json
-import os
 import secrets
 import signal
 import socket
-import sys
+from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.gateway.processes import ran, started
 from tests.gateway.rig import PREVIEW
 from tests.helpers.envelope import assert_envelope, assert_problem
 from voxgate_gates.harness import running_target
 
-SERVE = (sys.executable, "-m", "voxgate_gateway", "serve", "--port", "0")
-
-
-async def start(*arguments: str, **environ: str) -> asyncio.subprocess.Process:
-    kept = {name: value for name, value in os.environ.items() if name.startswith(("PATH", "COVERAGE", "LANG"))}
-    return await asyncio.create_subprocess_exec(
-        *SERVE, *arguments, env={**kept, **environ}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_dev_gateway_says_one_line_answers_and_stops_when_told(number: signal.Signals) -> None:
-    process = await start()
-    assert process.stdout is not None
-    line = json.loads(await process.stdout.readline())
-    assert set(line) == {"event", "url", "pid", "devKey"}
-    assert (line["event"], line["pid"]) == ("ready", process.pid)
-    async with httpx.AsyncClient(base_url=line["url"], trust_env=False) as http:
-        assert_envelope(await http.get("/api/health"))
-        headers = {"Authorization": f"Bearer {line['devKey']}"}
-        token = assert_envelope(await http.post("/api/realtime/token", headers=headers))
-        assert token["data"]["expiresIn"] == 600
-    process.send_signal(number)
-    rest, logs = await process.communicate()
-    assert rest == b""
-    assert process.returncode == {signal.SIGTERM: -number, signal.SIGINT: 0}[number]
-    assert line["devKey"].encode() not in logs
-    assert token["data"]["token"].encode() not in logs
+async def test_a_dev_gateway_says_one_line_answers_and_stops_when_told(number: signal.Signals, tmp_path: Path) -> None:
+    async with started(tmp_path / "data", environ={}) as process:
+        line = process.ready
+        assert set(line) == {"event", "url", "pid", "devKey"}
+        assert (line["event"], line["pid"]) == ("ready", process.pid)
+        async with httpx.AsyncClient(base_url=process.url, trust_env=False) as http:
+            assert_envelope(await http.get("/api/health"))
+            headers = {"Authorization": f"Bearer {line['devKey']}"}
+            token = assert_envelope(await http.post("/api/realtime/token", headers=headers))
+            assert token["data"]["expiresIn"] == 600
+        process.send(number)
+        status, rest = await process.ended()
+        assert rest == b""
+        assert status == {signal.SIGTERM: -number, signal.SIGINT: 0}[number]
+    logs = process.logged()
+    assert line["devKey"] not in logs
+    assert token["data"]["token"] not in logs
     for entry in logs.splitlines():
         assert json.loads(entry)["level"] in ("INFO", "WARNING")
 
@@ -69,11 +59,19 @@ async def test_garbage_of_every_kind_leaves_the_process_answering() -> None:
         assert_problem(await http.get("/nothing"), 404, "not_found")
 
 
-async def test_prod_refuses_to_start_on_faults_and_lists_them_all() -> None:
-    bad = {**PREVIEW, "VOXGATE_ENV": "prod", "ALLOWED_ORIGINS": "http://localhost:1", "JWT_SECRET": "k:changeme"}
-    process = await start(**bad)
-    out, err = await process.communicate()
-    assert (process.returncode, out) == (2, b"")
-    for fault in (b"localhost", b"at least 32", b"an example"):
+async def test_prod_refuses_to_start_on_faults_and_lists_them_all(tmp_path: Path) -> None:
+    bad = {
+        **PREVIEW,
+        "VOXGATE_ENV": "prod",
+        "ALLOWED_ORIGINS": "http://localhost:1",
+        "JWT_SECRET": "k:changeme",
+        "ALLOW_REMOTE_PHP_FANOUT": "on",
+        "REMOTE_PHP_BASE": "http://php.example.com",
+        "VOXGATE_NATS_SYNC": "never",
+    }
+    status, out, err = await ran(tmp_path / "data", "serve", "--port", "0", environ=bad)
+    assert (status, out) == (2, "")
+    for fault in ("localhost", "at least 32", "an example", "REMOTE_PHP_BASE", "VOXGATE_NATS_SYNC"):
         assert fault in err
-    assert b"Traceback" not in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "data").exists()

@@ -1,11 +1,15 @@
 import subprocess
 import sys
+from typing import Any
 
+import click
 import pytest
 
+from voxgate_core import ConfigurationError, VoxgateError
 from voxgate_gateway.cli import build_cli, main
+from voxgate_gateway.workers import WorkersFailed
 
-EXPECTED = {"config", "engine", "keys", "serve", "token"}
+EXPECTED = {"config", "engine", "fanout", "keys", "serve", "token"}
 """Commands of the gateway and of what it depends on; others may be installed beside it."""
 
 
@@ -45,6 +49,36 @@ def test_a_configuration_that_cannot_work_exits_2_and_lists_the_faults() -> None
     for name in ("JWT_SECRET", "VOXGATE_API_KEYS", "ALLOWED_ORIGINS"):
         assert name in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+class Failing(click.Group):
+    """A command that fails in a way that the table of exit codes knows."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__("voxgate")
+        self._error = error
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "told"),
+    [
+        (ConfigurationError(["JWT_SECRET is not set"]), 2, "JWT_SECRET is not set"),
+        (WorkersFailed("worker 1/2 ended with status 3", 3), 3, "cannot start: worker 1/2 ended with status 3"),
+        (VoxgateError("unavailable", "the store is away"), 1, "voxgate: the store is away"),
+        (VoxgateError("invalid_input", details={"sub": "too long"}), 1, 'the schema {"sub": "too long"}'),
+    ],
+)
+def test_what_fails_is_told_in_a_sentence_with_its_exit_status(
+    error: Exception, status: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["serve"], cli=Failing(error))
+    shown = capsys.readouterr()
+    assert (ended.value.code, shown.out) == (status, "")
+    assert told in shown.err
 
 
 def test_an_unknown_command_exits_2() -> None:

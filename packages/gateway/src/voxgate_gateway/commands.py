@@ -8,7 +8,8 @@ import sys
 import click
 
 from voxgate_core import ConfigurationError, SystemClock
-from voxgate_gateway.composition import compose, key_ring
+from voxgate_gateway.composition import ANY_ENGINE, compose, key_ring
+from voxgate_gateway.crew import run_workers
 from voxgate_gateway.serve import bind, run
 from voxgate_gateway.settings import load
 from voxgate_observability import configure
@@ -16,15 +17,14 @@ from voxgate_security import TokenIssuer, TokenRequest
 
 __all__ = ["config", "serve", "token"]
 
-ANY_ENGINE = "ws://127.0.0.1/v1/realtime"
-"""Stands in for the engine's address where nothing is dialled."""
-
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free port.")
 @click.option("--fd", type=click.IntRange(3), help="Serve a listening socket handed down by a parent process.")
-@click.option("--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes; one in this version.")
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(1), help="Processes that accept on the same port."
+)
 @click.option("--json", "as_json", is_flag=True, help="Log in JSON even on a terminal.")
 def serve(host: str, port: int, fd: int | None, workers: int, as_json: bool) -> None:
     """Run the gateway until SIGTERM.
@@ -33,16 +33,16 @@ def serve(host: str, port: int, fd: int | None, workers: int, as_json: bool) -> 
     {"event":"ready","url":…,"pid":…}. Logs go to standard error.
     """
     settings = load(os.environ)
-    if workers > 1:
-        reason = "used tokens and revocations are kept in one process, and a second would let them in"
-        raise ConfigurationError([f"--workers must be 1: {reason}"])
     human = sys.stderr.isatty() and not as_json
     configure(settings.log_level.upper(), secrets=settings.secrets, human=human)
     try:
         listener = bind(host, port) if fd is None else socket.socket(fileno=fd)
     except OSError as error:
         raise ConfigurationError([f"--fd {fd} is not a socket ({error.strerror})"]) from error
-    run(settings, listener)
+    if workers == 1:
+        run(settings, listener)
+    else:
+        run_workers(settings, listener, workers, as_json=as_json)
 
 
 @click.command()

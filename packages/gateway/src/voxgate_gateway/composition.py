@@ -1,30 +1,45 @@
 """The composition root: which part gets which. Reads from top to bottom like a table of contents."""
 
+import os
 import secrets
 import ssl
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from voxgate_backplane import Backplane
 from voxgate_core import (
     Clock,
     ConfigurationError,
     Environment,
     KeyValue,
     MemoryKeyValue,
+    SessionObserver,
     SystemClock,
     Trace,
     VoxgateError,
 )
+from voxgate_fanout import Admission, Deliverer, Fanout, Stub, Target
+from voxgate_fanout import create_router as create_fanout_router
+from voxgate_gateway.fanning import STUB, FanoutPlan, plan_fanout
+from voxgate_gateway.judging import judged
+from voxgate_gateway.observers import Observers
+from voxgate_gateway.php import local_stub
 from voxgate_gateway.routes import create_router
 from voxgate_gateway.session_log import SessionLog
 from voxgate_gateway.settings import Settings
+from voxgate_gateway.shared_plane import check_plane
+from voxgate_gateway.store.location import locate
+from voxgate_gateway.store.readers import ReaderGate
+from voxgate_gateway.store.tee import Tee
 from voxgate_gateway.version import VERSION
 from voxgate_realtime import Dialect, RealtimeServer, RelayLimits, Upstream, azure, compatible, openai
 from voxgate_responder import EnvelopeMiddleware, install, instance_of, is_openai, refusal, respond
+from voxgate_responder.endpoints import PhpBackend, create_stub_router
 from voxgate_security import (
     ApiKeyAuthenticator,
     ApiKeys,
@@ -35,6 +50,7 @@ from voxgate_security import (
     KeyRing,
     OidcAuthenticator,
     OriginPolicy,
+    RequestGate,
     Revocations,
     TokenIssuer,
     TokenService,
@@ -45,12 +61,19 @@ from voxgate_security import (
 )
 from voxgate_security import create_router as create_token_router
 
-__all__ = ["Gateway", "compose", "key_ring", "origin_policy"]
+if TYPE_CHECKING:
+    from voxgate_gateway.store.service import ConversationStore
 
-T = TypeVar("T")
+__all__ = ["Gateway", "Surroundings", "compose", "key_ring", "origin_policy"]
 
 SCOPE: Final = "realtime"
 """The scope a token needs to open a session."""
+
+ANY_ENGINE: Final = "ws://127.0.0.1/v1/realtime"
+"""Stands in for the engine's address where nothing is dialled."""
+
+ANYWHERE: Final = "http://127.0.0.1:8080"
+"""Stands in for our own address where nothing is served."""
 
 SINGLE_USE: Final = {
     "native": frozenset({Dialect.NATIVE}),
@@ -60,50 +83,88 @@ SINGLE_USE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a gateway is put into: where it answers, and what it shares with others.
+
+    ``url`` is where this process reaches itself. ``control`` is the stored form of the key of the control file.
+    """
+
+    url: str
+    plane: Backplane
+    deliverer: Deliverer
+    php: PhpBackend | None = None
+    conversations: "ConversationStore | None" = None
+    observers: tuple[SessionObserver, ...] = ()
+    control: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Gateway:
-    """A gateway that is ready to be served. ``made`` says what was made up because dev left it unset."""
+    """A gateway that is ready to be served. ``made`` says what was made up because it was left unset.
+
+    ``fanout`` is ``None`` for one that was only composed to be judged.
+    """
 
     settings: Settings
     app: ASGIApp
     realtime: RealtimeServer
     revocations: Revocations
+    fanout: Fanout | None
     dev_key: str | None = field(repr=False)
     made: tuple[str, ...]
 
 
-def compose(settings: Settings, *, engine_url: str | None, clock: Clock | None = None) -> Gateway:
+def compose(
+    settings: Settings,
+    *,
+    engine_url: str | None,
+    around: Surroundings | None = None,
+    environ: Mapping[str, str] = os.environ,
+    clock: Clock | None = None,
+) -> Gateway:
     """Wire a gateway. ``engine_url`` is where the offline engine answers, when the settings ask for it.
 
+    Without surroundings the settings are judged, and what is shared lies in memory: nothing can be served for long.
     Raises :class:`ConfigurationError` with every fault of every part.
     """
     clock = clock or SystemClock()
     made: list[str] = []
     faults = settings.faults()
+    store: KeyValue = MemoryKeyValue(clock) if around is None else around.plane.store
+    own_url = ANYWHERE if around is None else around.url
 
-    origins = _judged(faults, lambda: origin_policy(settings, made))
-    ring = _judged(faults, lambda: key_ring(settings, made))
-    keys = _judged(faults, lambda: _api_keys(settings, made))
-    oidc = _judged(faults, lambda: _oidc(settings, clock))
-    quotas = _judged(faults, lambda: IssuanceQuotas(settings.quota_subject, settings.quota_address, clock=clock))
-    upstream = _judged(faults, lambda: _upstream(settings, engine_url))
+    origins = judged(faults, lambda: origin_policy(settings, made))
+    ring = judged(faults, lambda: key_ring(settings, made))
+    keys = judged(faults, lambda: _api_keys(settings, made, "" if around is None else around.control))
+    oidc = judged(faults, lambda: _oidc(settings, clock))
+    quotas = judged(
+        faults, lambda: IssuanceQuotas(settings.quota_subject, settings.quota_address, store=store, clock=clock)
+    )
+    upstream = judged(faults, lambda: _upstream(settings, engine_url))
+    plan = judged(faults, lambda: plan_fanout(settings, environ, own_url))
+    judged(faults, lambda: check_plane(settings))
+    judged(faults, lambda: locate(settings.data_dir, settings.database_url.get_secret_value()))
     if settings.public_url:
-        _judged(faults, lambda: check_public_url(settings.public_url))
-    if faults or not (origins and ring and keys and oidc is not None and quotas and upstream):
+        judged(faults, lambda: check_public_url(settings.public_url))
+    if faults or not (origins and ring and keys and oidc is not None and quotas and upstream and plan):
         raise ConfigurationError(faults)
     api_keys, dev_key = keys
-    callers: list[Authenticator] = [ApiKeyAuthenticator(api_keys), *oidc]
+    made += plan.made
+    authenticators = Authenticators([ApiKeyAuthenticator(api_keys), *oidc])
 
-    store: KeyValue = MemoryKeyValue(clock)
     revocations = Revocations(store, clock)
     verifier = Verifier(ring, clock, settings.environment, store, revocations, required_scope=SCOPE)
     tokens = TokenService(
         issuer=TokenIssuer(ring, clock, settings.environment),
-        authenticators=Authenticators(callers),
+        authenticators=authenticators,
         origins=origins,
         quotas=quotas,
         revocations=revocations,
         public_url=settings.public_url or None,
     )
+    fanout = None if around is None else _fanout(settings, plan, around, clock)
+    kept = None if around is None else around.conversations
+    recorders = () if kept is None else (kept.recorder,)
 
     realtime = RealtimeServer(
         origins=origins,
@@ -111,7 +172,8 @@ def compose(settings: Settings, *, engine_url: str | None, clock: Clock | None =
         upstream=upstream,
         refusal=_render_refusal,
         limits=RelayLimits(max_sessions=settings.max_sessions),
-        observer=SessionLog(),
+        observer=Observers(SessionLog(), *(() if around is None else around.observers), *recorders),
+        events=None if fanout is None else Tee(fanout, *recorders),
         clock=clock,
         ssl_context=ssl.create_default_context(),
         single_use=SINGLE_USE[settings.token_single_use],
@@ -122,9 +184,25 @@ def compose(settings: Settings, *, engine_url: str | None, clock: Clock | None =
     app = FastAPI(title="voxgate", version=VERSION, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     install(app)
     app.include_router(create_token_router(tokens, respond))
-    app.include_router(create_router(realtime, respond))
+    plane = None if around is None else around.plane
+    app.include_router(create_router(realtime, respond, plane=plane, fanout=fanout, kept=kept))
+    if kept is not None:
+        app.include_router(kept.router(ReaderGate(origins, authenticators), respond))
+    if fanout is not None:
+        gate = RequestGate(origins, authenticators)
+        assert around is not None
+        stub_target = partial(_stub_target, fanout) if plan.has_stub else None
+        stub = None if stub_target is None else Stub(around.plane.requests, clock, stub_target)
+        admission = Admission(settings.fanout_rate, clock)
+        app.include_router(create_fanout_router(fanout, gate, respond, stub=stub, admission=admission))
+        if around.php is None:
+            app.include_router(
+                create_stub_router(respond, local_stub(clock, stub_target))
+            )  # fixtures: no secrets there
+        else:
+            app.include_router(create_stub_router(respond, around.php, gate=gate))
     guarded = CorsMiddleware(app, origins)
-    return Gateway(settings, EnvelopeMiddleware(guarded), realtime, revocations, dev_key, tuple(made))
+    return Gateway(settings, EnvelopeMiddleware(guarded), realtime, revocations, fanout, dev_key, tuple(made))
 
 
 def origin_policy(settings: Settings, made: list[str]) -> OriginPolicy:
@@ -143,13 +221,32 @@ def key_ring(settings: Settings, made: list[str]) -> KeyRing:
     return load_keyring(secret)
 
 
-def _api_keys(settings: Settings, made: list[str]) -> tuple[ApiKeys, str | None]:
-    stored = settings.api_keys.get_secret_value()
-    if stored or settings.environment is not Environment.DEV:
-        return ApiKeys.parse(stored), None
-    made.append("VOXGATE_API_KEYS is not set: an operator key for this run is in the ready line")
-    plain, stored = new_key("dev", "operator")
-    return ApiKeys.parse(stored), plain
+def _api_keys(settings: Settings, made: list[str], control: str) -> tuple[ApiKeys, str | None]:
+    stored, plain = settings.api_keys.get_secret_value(), None
+    if not stored and settings.environment is Environment.DEV:
+        made.append("VOXGATE_API_KEYS is not set: an operator key for this run is in the ready line")
+        plain, stored = new_key("dev", "operator")
+    return ApiKeys.parse(",".join(entry for entry in (stored, control) if entry)), plain
+
+
+def _fanout(settings: Settings, plan: FanoutPlan, around: Surroundings, clock: Clock) -> Fanout:
+    return Fanout(
+        around.plane.queue,
+        around.plane.store,
+        around.deliverer,
+        prod=settings.environment is Environment.PROD,
+        policy=plan.policy,
+        requests=around.plane.requests,
+        fixed=plan.fixed,
+        clock=clock,
+        max_stored=settings.fanout_max_bytes,
+    )
+
+
+def _stub_target(fanout: Fanout) -> Target:
+    found = fanout.registry.get(STUB)  # by its id: a target that somebody added may have its name
+    assert found is not None
+    return found
 
 
 def _upstream(settings: Settings, engine_url: str | None) -> Upstream:
@@ -184,11 +281,3 @@ def _oidc(settings: Settings, clock: Clock) -> tuple[Authenticator, ...]:
 
 def _render_refusal(error: VoxgateError, trace: Trace, path: str) -> bytes:
     return refusal(error, trace, openai=is_openai(path), instance=instance_of(path)).to_bytes()
-
-
-def _judged(faults: list[str], build: Callable[[], T]) -> T | None:
-    try:
-        return build()
-    except ConfigurationError as error:
-        faults.extend(error.faults)
-        return None

@@ -1,20 +1,61 @@
 """The gateway's own routes: liveness, readiness, health, and a word for those who open a socket's address."""
 
+import asyncio
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from voxgate_backplane import Backplane
 from voxgate_core import Answer, VoxgateError
+from voxgate_fanout import Fanout
 from voxgate_gateway.version import VERSION
 from voxgate_realtime import PATHS, RealtimeServer
 
+if TYPE_CHECKING:
+    from voxgate_gateway.store.service import ConversationStore
+
 __all__ = ["create_router"]
 
+OK: Final = "ok"
+OFF: Final = "off"
+FULL: Final = "full"
+DOWN: Final = "down"
 
-def create_router(realtime: RealtimeServer, respond: Callable[[Answer], Response]) -> APIRouter:
+PROBE_SECONDS: Final = 1.0
+"""How long the backplane may take to read a key before it counts as down; load balancers ask every few seconds."""
+
+PROBE_KEY: Final = "health"
+"""A key that nobody writes: what counts is that the store answers."""
+
+
+def create_router(
+    realtime: RealtimeServer,
+    respond: Callable[[Answer], Response],
+    *,
+    plane: Backplane | None = None,
+    fanout: Fanout | None = None,
+    kept: "ConversationStore | None" = None,
+) -> APIRouter:
     """Routes that answer for the process itself; ``respond`` renders them."""
     router = APIRouter()
+
+    async def judge() -> dict[str, dict[str, object]]:
+        """What is down is told by 503: nobody can be let in while it can't be looked up who was before."""
+        found: dict[str, dict[str, object]] = {
+            "relay": {"status": OK if realtime.enabled else OFF, "sessions": len(realtime.sessions)}
+        }
+        if plane is not None:
+            found["backplane"] = {"status": OK if await _answers(plane) else DOWN}
+        if fanout is not None:
+            summary = fanout.summary()
+            found["fanout"] = {"status": FULL if summary["full"] else OK, **summary}
+        if kept is not None:
+            found["conversations"] = {"status": OK, **kept.recorder.summary()}
+        if any(check["status"] == DOWN for check in found.values()):
+            raise VoxgateError("unavailable", "a part of the gateway is down", details={"checks": found})
+        return found
 
     @router.get("/livez", summary="The process answers")
     async def live() -> Response:
@@ -22,12 +63,12 @@ def create_router(realtime: RealtimeServer, respond: Callable[[Answer], Response
 
     @router.get("/readyz", summary="The gateway takes sessions")
     async def ready() -> Response:
+        await judge()
         return respond(Answer({"status": "ready"}))
 
     @router.get("/api/health", summary="What works and what does not")
     async def health() -> Response:
-        relay = {"status": "ok" if realtime.enabled else "off", "sessions": len(realtime.sessions)}
-        return respond(Answer({}, legacy={"status": "ok", "version": VERSION, "checks": {"relay": relay}}))
+        return respond(Answer({}, legacy={"status": OK, "version": VERSION, "checks": await judge()}))
 
     async def upgrade_required() -> Response:
         raise VoxgateError("upgrade_required", headers={"Upgrade": "websocket", "Connection": "Upgrade"})
@@ -35,3 +76,15 @@ def create_router(realtime: RealtimeServer, respond: Callable[[Answer], Response
     for path in PATHS:
         router.add_api_route(path, upgrade_required, methods=["GET"], summary="A WebSocket: see the documentation")
     return router
+
+
+async def _answers(plane: Backplane) -> bool:
+    """Whether the store can be read now. That a connection is there is not enough: a server may hang behind it."""
+    if not plane.is_up:
+        return False
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await plane.store.get(PROBE_KEY)
+    except (TimeoutError, VoxgateError):
+        return False
+    return True

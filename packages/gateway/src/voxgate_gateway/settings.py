@@ -5,14 +5,16 @@ it gives up, so that one start shows all there is to mend.
 """
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from voxgate_core import ConfigurationError, Environment
+from voxgate_gateway.store.modes import StoreMode
 from voxgate_realtime import DEFAULT_MODEL
 from voxgate_security import MissingOrigin
 
@@ -40,6 +42,14 @@ EXAMPLE_SECRETS: Final = ("changeme", "change-me", "password", "example", "defau
 
 def _members(text: str) -> str:
     return ",".join(member.strip() for member in text.split(",") if member.strip())
+
+
+_USER_IN_URL: Final = re.compile(r"//[^/@\s]*@")
+
+
+def _number(text: object) -> object:
+    """A literal number is not read out of a text by pydantic."""
+    return int(text) if isinstance(text, str) and text.strip().isdecimal() else text
 
 
 CommaList = Annotated[str, NoDecode, AfterValidator(_members)]
@@ -106,6 +116,77 @@ class Settings(BaseSettings):
         "", alias="VOXGATE_TRUSTED_PROXIES", description="addresses whose X-Forwarded-* headers are believed"
     )
     data_dir: Path = Field(Path(".voxgate"), alias="VOXGATE_DATA_DIR", description="where state on disk lives")
+    nats_url: CommaList = Field(
+        "", alias="VOXGATE_NATS_URL", description="NATS servers of a cluster; not set: one is run for this gateway"
+    )
+    nats_user: str = Field("", alias="VOXGATE_NATS_USER", description="user to log in to NATS as")
+    nats_password: SecretStr = Field(SecretStr(""), alias="VOXGATE_NATS_PASSWORD", description="its password")
+    nats_creds: Path | None = Field(None, alias="VOXGATE_NATS_CREDS", description="creds file to log in with instead")
+    nats_ca: Path | None = Field(None, alias="VOXGATE_NATS_CA", description="CA of the servers, for tls:// URLs")
+    nats_replicas: Annotated[Literal[1, 3, 5], BeforeValidator(_number)] = Field(
+        1, alias="VOXGATE_NATS_REPLICAS", description="servers of the cluster that keep each message"
+    )
+    nats_prefix: str = Field(
+        "voxgate",
+        alias="VOXGATE_NATS_PREFIX",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="names of streams begin with it: one for each deployment",
+    )
+    nats_sync: str = Field(
+        "always",
+        alias="VOXGATE_NATS_SYNC",
+        description="how far the disk may lag behind: always (not at all), or a duration such as 100ms",
+    )
+    remote_php_base: str = Field("", alias="REMOTE_PHP_BASE", description="base URL of the PHP backend")
+    allow_remote_php_fanout: bool = Field(
+        False, alias="ALLOW_REMOTE_PHP_FANOUT", description="on: voice events go to REMOTE_PHP_BASE, not to the stub"
+    )
+    remote_php_path: str = Field(
+        "/api/voice-chat.php", alias="VOXGATE_REMOTE_PHP_PATH", description="where the PHP backend takes voice events"
+    )
+    remote_php_secret: SecretStr = Field(
+        SecretStr(""),
+        alias="VOXGATE_REMOTE_PHP_SECRET",
+        description="whsec_… that signs them; not set: one is made, and shown by `voxgate fanout targets rotate-secret`",
+    )
+    php_key: SecretStr = Field(
+        SecretStr(""), alias="VOXGATE_PHP_KEY", description="bearer key that the PHP backend asks for, if it does"
+    )
+    fanout_file: Path = Field(
+        Path("fanout.toml"),
+        alias="VOXGATE_FANOUT_FILE",
+        description="targets of voice events; the default may be absent",
+    )
+    fanout_stub: bool = Field(
+        True, alias="VOXGATE_FANOUT_STUB", description="on: a local stub takes events while no PHP backend may"
+    )
+    fanout_allow_nets: CommaList = Field(
+        "",
+        alias="VOXGATE_FANOUT_ALLOW_NETS",
+        description="networks (CIDR) that targets may be in though they are private",
+    )
+    fanout_max_bytes: int = Field(
+        8 * 1024**3,
+        alias="VOXGATE_FANOUT_MAX_BYTES",
+        ge=1024**2,
+        description="bytes of undelivered events past which no more are accepted",
+    )
+    fanout_rate: float = Field(
+        1000.0, alias="VOXGATE_FANOUT_RATE", ge=0, description="events a second one caller may post; 0 for no limit"
+    )
+    conversations: StoreMode = Field(
+        StoreMode.OFF,
+        alias="VOXGATE_CONVERSATIONS",
+        description="what is kept of conversations at most: off, metadata, redacted or full",
+    )
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        alias="VOXGATE_DATABASE_URL",
+        description="PostgreSQL or SQLite; not set: a file in the data folder",
+    )
+    worker: str = Field(
+        "", alias="VOXGATE_WORKER", description="set by `voxgate serve --workers` for its workers; leave it alone"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", alias="VOXGATE_LOG_LEVEL", description="least severe log line written"
     )
@@ -140,7 +221,16 @@ class Settings(BaseSettings):
         """Every secret value set, for redaction. Members of a key ring are given singly too."""
         whole = [
             value.get_secret_value()
-            for value in (self.jwt_secret, self.upstream_key, self.openai_api_key, self.azure_api_key)
+            for value in (
+                self.jwt_secret,
+                self.upstream_key,
+                self.openai_api_key,
+                self.azure_api_key,
+                self.nats_password,
+                self.remote_php_secret,
+                self.php_key,
+                self.database_url,
+            )
         ]
         parts = [_secret_of(entry) for entry in self.jwt_secret.get_secret_value().split(",")]
         return tuple(secret for secret in whole + parts if len(secret) >= SHORTEST_SECRET)
@@ -157,7 +247,9 @@ class Settings(BaseSettings):
             if isinstance(value, SecretStr):
                 secret = value.get_secret_value()
                 value = f"set, sha256 {hashlib.sha256(secret.encode()).hexdigest()[:8]}" if secret else "not set"
-            table[str(field.alias)] = str(value) if isinstance(value, Path) else value
+            elif isinstance(value, str | Path):
+                value = _USER_IN_URL.sub("//…@", str(value))  # where it must not be, and may be all the same
+            table[str(field.alias)] = value
         return table
 
 
@@ -189,8 +281,29 @@ def _faults(settings: Settings) -> Iterator[str]:
     oidc = (settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
     if any(oidc) and not all(oidc):
         yield "VOXGATE_OIDC_ISSUER, VOXGATE_OIDC_AUDIENCE and VOXGATE_OIDC_JWKS_URL are set together or not"
+    yield from _nats_faults(settings)
     if settings.environment is Environment.PROD and settings.public_url.startswith("http://"):
         yield "VOXGATE_PUBLIC_URL must be https in prod: microphones and tokens need it"
+
+
+def _nats_faults(settings: Settings) -> Iterator[str]:
+    login = (settings.nats_user, settings.nats_password.get_secret_value())
+    if any(login) and not all(login):
+        yield "VOXGATE_NATS_USER and VOXGATE_NATS_PASSWORD are set together or not"
+    if any(login) and settings.nats_creds is not None:
+        yield "VOXGATE_NATS_CREDS and VOXGATE_NATS_USER are two logins: set one of them"
+    if _USER_IN_URL.search(settings.nats_url):
+        yield "VOXGATE_NATS_URL must not hold a user or a password: set VOXGATE_NATS_USER and VOXGATE_NATS_PASSWORD"
+    if not settings.nats_url:
+        needed = {
+            "VOXGATE_NATS_USER": any(login),
+            "VOXGATE_NATS_CREDS": settings.nats_creds is not None,
+            "VOXGATE_NATS_CA": settings.nats_ca is not None,
+            "VOXGATE_NATS_REPLICAS": settings.nats_replicas > 1,
+        }
+        for name, is_set in needed.items():
+            if is_set:
+                yield f"{name} is for servers of your own: name them in VOXGATE_NATS_URL, or take it out"
 
 
 def _weak_secrets(settings: Settings) -> Iterator[str]:
