@@ -3,6 +3,7 @@
 # ///
 """Every gate and every chore is a session. `nox -l` is the menu; `nox -s gates` is the main job."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ nox.options.sessions = ["lint", "types", "layers", "tests", "gates"]
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PACKAGES = tuple(sorted(path.parent.name for path in (ROOT / "packages").glob("*/pyproject.toml")))
-GATES = ("security", "realtime")
+GATES = ("security", "realtime", "build")
 
 
 def install(session: nox.Session, *packages: str, groups: tuple[str, ...] = ()) -> None:
@@ -88,7 +89,7 @@ def isolated(session: nox.Session, package: str) -> None:
 @nox.session(venv_backend="none")
 def dev(session: nox.Session) -> None:
     """Make .venv with every package, every tool and the `voxgate` command."""
-    groups = tuple(PYPROJECT["dependency-groups"])
+    groups = tuple(group for group in PYPROJECT["dependency-groups"] if group != "bench")
     uv = (sys.executable, "-m", "uv")
     session.run(*uv, "venv", "--allow-existing", "--quiet", ".venv", external=True)
     editable = [f"--editable=packages/{package}" for package in PACKAGES]
@@ -134,6 +135,25 @@ def gate_realtime(session: nox.Session) -> None:
 
 
 @nox.session
+def gate_build(session: nox.Session) -> None:
+    """Run the Build gate alone."""
+    run_gates(session, "--only", "build")
+
+
+@nox.session(venv_backend="none")
+def php(session: nox.Session) -> None:
+    """Check the PHP shim: syntax, PHPUnit, and PSR-12 where php_codesniffer is installed."""
+    scripts = sorted(Path("php_shim").rglob("*.php")) + sorted(Path("tests/php").rglob("*.php"))
+    for script in scripts:
+        session.run("php", "-l", str(script), external=True, silent=True)
+    session.run("phpunit", "-c", "php_shim/phpunit.xml", external=True)
+    if shutil.which("phpcs"):
+        session.run("phpcs", "--standard=PSR12", "--extensions=php", "php_shim", "tests/php", external=True)
+    else:
+        session.warn("SKIPPED: PSR-12 was not checked; phpcs is in Debian's package php-codesniffer")
+
+
+@nox.session
 def site(session: nox.Session) -> None:
     """Build the documentation site, strictly, into build/site."""
     install(session, groups=("site",))
@@ -159,3 +179,10 @@ def bench_verifier(session: nox.Session) -> None:
     """Measure token verification and the Origin verdict beside their peers in one run."""
     install(session, *PACKAGES)
     session.run("python", "benchmarks/verifier.py", *session.posargs)
+
+
+@nox.session
+def bench_fanout(session: nox.Session) -> None:
+    """Measure fan-out beside Celery with Redis and a bare aiohttp loop in one run."""
+    install(session, *PACKAGES, groups=("bench",))
+    session.run("python", "benchmarks/fanout.py", *session.posargs)
