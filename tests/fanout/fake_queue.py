@@ -29,7 +29,8 @@ DELIVERED: Final = Outcome(OutcomeKind.DELIVERED, 200, "HTTP 200", None, 0.01)
 
 @dataclass(slots=True)
 class Job:
-    """One job of a lane. ``due`` is the clock's ``now``; ``rests_until`` and ``leased_until`` are ``monotonic``."""
+    """One job of a lane. ``due`` is the clock's ``now``; ``leased_until`` is ``monotonic``, so that a clock that is set
+    takes no job from its holder."""
 
     number: int
     lane: str
@@ -38,7 +39,6 @@ class Job:
     deliveries: int = 0
     claim: "FakeClaim | None" = None
     leased_until: float = 0.0
-    rests_until: float = 0.0
     holds_place: bool = False
 
 
@@ -68,7 +68,7 @@ class Store:
             jobs = self.of(lane)
             out = sum(job.claim is not None or job.holds_place for job in jobs)
             for job in jobs:
-                if job.claim is not None or job.due > now or job.rests_until > moment:
+                if job.claim is not None or job.due > now:
                     continue
                 worker = next((w for client in self.clients if (w := client.free(lane)) is not None), None)
                 if worker is None or (out >= in_hand and not job.holds_place):
@@ -85,10 +85,7 @@ class Store:
     def rest(self) -> float | None:
         """Seconds until the next job comes free; ``None`` when only something else than time can bring one."""
         now, moment = self.clock.now(), self.clock.monotonic()
-        rests = [
-            job.leased_until - moment if job.claim is not None else max(job.due - now, job.rests_until - moment)
-            for job in self.jobs.values()
-        ]
+        rests = [job.leased_until - moment if job.claim is not None else job.due - now for job in self.jobs.values()]
         return min((seconds for seconds in rests if seconds > 0), default=None)
 
 
@@ -119,7 +116,7 @@ class FakeClaim:
         if self._heard("hand_back"):
             self._worker.queue.handed_back.append((self.lane, delay))
             self._job.claim = None
-            self._job.rests_until = self._store.clock.monotonic() + delay
+            self._job.due = self._store.clock.now() + delay
             self._job.holds_place = True
             self._store.pump()
 

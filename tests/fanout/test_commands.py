@@ -6,10 +6,11 @@ from pathlib import Path
 import click
 import pytest
 import pytest_asyncio
+from click.testing import CliRunner
 
 from tests.fanout.serving import URL, Desk, at_a_desk, run
 from tests.fanout.stores import unavailable
-from voxgate_fanout.commands import fanout
+from voxgate_fanout.commands import _Group, fanout
 from voxgate_fanout.outcome import Outcome, OutcomeKind, failed
 from voxgate_fanout.signing import new_secret, secret_key
 
@@ -257,3 +258,14 @@ async def test_a_gateway_elsewhere_is_asked_with_a_key_of_the_environment(desk: 
 async def test_a_proxy_of_the_environment_is_not_asked_for_a_gateway_on_this_machine(desk: Desk) -> None:
     nowhere = "http://127.0.0.1:9"
     assert await desk.json("targets", "list", HTTP_PROXY=nowhere, http_proxy=nowhere, ALL_PROXY=nowhere, NO_PROXY=None)
+
+
+def test_what_answers_there_may_be_no_gateway_and_is_told_so() -> None:
+    group = _Group("any")
+
+    @group.command()
+    def odd() -> None:
+        raise KeyError("targets")
+
+    ran = CliRunner().invoke(group, ["odd"])
+    assert (ran.exit_code, "no gateway with fan-out" in ran.output) == (2, True)

@@ -251,3 +251,20 @@ def test_every_item_is_stored_once_or_refused_and_with_one_write_in_order(
 
     with asyncio.Runner(loop_factory=ManualLoop) as runner:
         runner.run(act())
+
+
+async def test_an_item_that_comes_just_as_the_writer_has_finished_is_written_too() -> None:
+    stored: list[bytes] = []
+
+    async def put(record: bytes) -> None:
+        stored.append(record)
+
+    committer = Committer(put)
+    first = committer.commit(an_item("e1"))
+    late: list[asyncio.Future[None]] = []
+    first.add_done_callback(lambda _: late.append(committer.commit(an_item("e2"))))
+    await first
+    async with asyncio.timeout(20):
+        await late[0]
+        await committer.idle()
+    assert len(stored) == 2

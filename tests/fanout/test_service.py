@@ -241,3 +241,14 @@ async def test_what_would_come_on_top_of_a_full_ordered_lane_becomes_a_dead_lett
         with pytest.raises(VoxgateError, match="unavailable"):
             await house.fanout.accept(an_event(2, subject="s"))
     assert house.stored(lane) == []
+
+
+async def test_two_callers_may_choose_one_id_and_neither_loses_an_event() -> None:
+    house = House()
+    await house.add()
+    body = json.dumps({"type": "order.paid", "id": "order-17", "data": {}}).encode()
+    async with house.running():
+        for caller, key in (("shop", "k1"), ("other-shop", "k1"), ("shop", "k2")):
+            await house.fanout.post(body, caller=caller, key=key)
+        await settle()
+        assert house.sender.delivered == [(url_of("crm"), "order-17")] * 3

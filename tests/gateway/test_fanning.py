@@ -176,3 +176,13 @@ def test_allowed_networks_and_https_in_prod_are_the_policy() -> None:
 )
 def test_a_gateway_that_listens_everywhere_reaches_itself_by_loopback(listening: str, reached: str) -> None:
     assert stub_url(listening) == reached
+
+
+def test_a_base_that_ends_in_a_query_is_a_fault() -> None:
+    (fault,) = faults({**ON, "REMOTE_PHP_BASE": f"{PHP}/?tenant=1"})
+    assert fault.startswith("REMOTE_PHP_BASE: ")
+
+
+def test_a_file_without_an_end_is_not_read_to_its_end() -> None:
+    (fault,) = faults({"VOXGATE_FANOUT_FILE": "/dev/zero"})
+    assert "larger than" in fault

@@ -152,3 +152,8 @@ def test_paths_and_flags_are_read_as_such() -> None:
     settings = load({"VOXGATE_DATA_DIR": "/var/lib/x", "ENABLE_WS_PROXY": "false"})
     assert settings.data_dir == Path("/var/lib/x")
     assert settings.enable_ws_proxy is False
+
+
+def test_a_rate_without_bound_is_a_fault_and_not_an_error_later() -> None:
+    with pytest.raises(ConfigurationError, match="VOXGATE_FANOUT_RATE"):
+        load({"VOXGATE_FANOUT_RATE": "inf"})

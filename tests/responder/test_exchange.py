@@ -1,5 +1,8 @@
 """One request through the middleware's workings, message by message."""
 
+import asyncio
+
+import pytest
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
@@ -90,3 +93,20 @@ async def test_other_messages_of_a_server_s_extensions_pass() -> None:
     await peer.exchange("GET").run(app)
     assert peer.sent[0] is early
     assert dict(peer.sent[1]["headers"])[b"cache-control"] == b"no-store"
+
+
+async def test_a_request_that_the_server_has_no_more_time_for_is_told_to_come_again() -> None:
+    began = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    peer = Peer()
+    task = asyncio.create_task(peer.exchange().run(app))
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [message.get("status") for message in peer.sent] == [503, None]
+    assert b"going down" in peer.sent[1]["body"]

@@ -289,7 +289,7 @@ def url_faults(url: str, policy: AddressPolicy) -> list[str]:
     try:
         check_url(url, policy)
     except AddressRefused as refused:
-        return [f"url: {refused.reason} is refused; VOXGATE_FANOUT_ALLOW_NETS may allow its network"]
+        return [f"url: {refused.reason} is refused; where that is an address, VOXGATE_FANOUT_ALLOW_NETS may allow it"]
     return []
 
 

@@ -41,6 +41,12 @@ class _Group(click.Group):
         except Unreachable as error:
             click.echo(str(error), err=True)
             sys.exit(2)
+        except (KeyError, TypeError, AttributeError):
+            click.echo("what answers there is no gateway with fan-out: is the URL right?", err=True)
+            sys.exit(2)
+        except OSError as error:
+            click.echo(f"the answer could not be written: {error.strerror}", err=True)
+            sys.exit(2)
 
 
 def _name(_ctx: click.Context, _parameter: click.Parameter, text: str | None) -> str | None:

@@ -49,15 +49,24 @@ class Committer:
         self._waiting.append((item, done))
         self._bytes += item.size
         if len(self._writers) < self._writes:
-            writer = loop.create_task(self._write())
-            self._writers.add(writer)
-            writer.add_done_callback(self._writers.discard)
+            self._start()
         return done
 
     async def idle(self) -> None:
         """Return once nothing waits and nothing is being written."""
         while self._writers:
             await asyncio.wait(self._writers)
+
+    def _start(self) -> None:
+        writer = asyncio.get_running_loop().create_task(self._write())
+        self._writers.add(writer)
+        writer.add_done_callback(self._wrote)
+
+    def _wrote(self, writer: "asyncio.Task[None]") -> None:
+        self._writers.discard(writer)
+        # What came after the writer had looked for the last time, and before this, found a writer and started none.
+        if self._waiting and not writer.cancelled():
+            self._start()
 
     async def _write(self) -> None:
         while self._waiting:

@@ -141,14 +141,16 @@ class Fanout:
         first = await self._memory.begin(caller, key, request)
         if first.done:
             return Accepted(first.event_id, first.targets, replayed=True)
-        # Whoever began with this key may have got as far as storing the event: with its id it is stored once.
-        accepted = await self.accept(replace(event, id=first.event_id, time=first.time), once=True)
+        # Whoever began with this key may have got as far as storing the event: one job of this name is stored. It is
+        # the request's, not the event's: the id of an event may be the caller's choice, and another's as well.
+        once = hashlib.sha256(f"{caller}\0{key}\0{first.event_id}".encode(errors="surrogatepass")).hexdigest()
+        accepted = await self.accept(replace(event, id=first.event_id, time=first.time), once=once)
         done = Remembered(request.digest, first.event_id, first.time, accepted.targets, done=True)
         await self._memory.finish(caller, key, done)
         return accepted
 
-    async def accept(self, event: Event, *, once: bool = False) -> Accepted:
-        """Return when the event is durable for every target that wants it. ``once`` swallows a second with its id.
+    async def accept(self, event: Event, *, once: str | None = None) -> Accepted:
+        """Return when the event is durable for every target that wants it; of several with one ``once`` the first is.
 
         Raises :class:`VoxgateError` ``body_too_large``, ``invalid_input``, ``capacity_exceeded``, ``unavailable``.
         """
@@ -164,7 +166,7 @@ class Fanout:
         if plain:
             item = Item(event.id, event.type, body, plain, now)
             stored.append(
-                self._queue.put(EVENTS, encode_record([item]), id=item.id) if once else self._journal.commit(item)
+                self._journal.commit(item) if once is None else self._queue.put(EVENTS, encode_record([item]), id=once)
             )
         for target in targets:
             if target.order_by is not None:
@@ -176,12 +178,12 @@ class Fanout:
             await asyncio.gather(*stored)
         return Accepted(event.id, tuple(target.name for target in targets))
 
-    def _store_ordered(self, target: Target, lane: str, item: Item, *, once: bool) -> Awaitable[None]:
+    def _store_ordered(self, target: Target, lane: str, item: Item, *, once: str | None) -> Awaitable[None]:
         """The item's place in its lane is taken before this returns: the next event's comes after it."""
         if self.dispatcher.is_full(lane):
             return self.dispatcher.refuse(target, item)
-        if once:
-            return self._put_ordered(target, lane, encode_record([item]), id=item.id)
+        if once is not None:
+            return self._put_ordered(target, lane, encode_record([item]), id=once)
         committer = self._ordered.get(lane)
         if committer is None:
             # One item a record: it is handed back by itself when it failed.

@@ -13,6 +13,9 @@ from voxgate_gateway.settings import Settings
 
 __all__ = ["STUB", "FanoutPlan", "plan_fanout", "stub_url"]
 
+MAX_FILE: Final = 4 * 1024 * 1024
+"""Bytes of the file of targets: a thousand of them, and whatever is said about them."""
+
 REMOTE_PHP: Final = "remote-php"
 STUB: Final = "stub"
 
@@ -69,7 +72,11 @@ def stub_url(url: str) -> str:
 def _from_file(settings: Settings, environ: Mapping[str, str], *, prod: bool) -> tuple[Target, ...]:
     path = settings.fanout_file
     try:
-        text = path.read_text("utf-8")
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE + 1)
+        if len(content) > MAX_FILE:
+            raise ConfigurationError([f"VOXGATE_FANOUT_FILE: {path} is larger than {MAX_FILE} bytes"])
+        text = content.decode()
     except FileNotFoundError:
         if "fanout_file" not in settings.model_fields_set:
             return ()
@@ -90,6 +97,8 @@ def _remote_php(settings: Settings, *, prod: bool) -> Target:
         raise ConfigurationError(
             ["ALLOW_REMOTE_PHP_FANOUT is on, and REMOTE_PHP_BASE is not set: set it, or turn that off"]
         )
+    if "?" in settings.remote_php_base or "#" in settings.remote_php_base:
+        raise ConfigurationError(["REMOTE_PHP_BASE: must end before any query: a path is put behind it"])
     base, secret = settings.remote_php_base.rstrip("/"), settings.remote_php_secret.get_secret_value()
     url = f"{base}/{settings.remote_php_path.lstrip('/')}"
 

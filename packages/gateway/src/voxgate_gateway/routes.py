@@ -24,10 +24,14 @@ FULL: Final = "full"
 DOWN: Final = "down"
 
 PROBE_SECONDS: Final = 1.0
-"""How long the backplane may take to read a key before it counts as down; load balancers ask every few seconds."""
+"""How long the backplane may take to write a key before it counts as down; load balancers ask every few seconds."""
+
+PROBE_EVERY: Final = 0.5
+"""How long a good answer holds, so that nobody keeps the disk busy by asking."""
 
 PROBE_KEY: Final = "health"
-"""A key that nobody writes: what counts is that the store answers."""
+PROBE_TTL: Final = 60.0
+"""Seconds after which the key is gone again."""
 
 
 def create_router(
@@ -40,14 +44,15 @@ def create_router(
 ) -> APIRouter:
     """Routes that answer for the process itself; ``respond`` renders them."""
     router = APIRouter()
+    probe = None if plane is None else _Probe(plane)
 
     async def judge() -> dict[str, dict[str, object]]:
         """What is down is told by 503: nobody can be let in while it can't be looked up who was before."""
         found: dict[str, dict[str, object]] = {
             "relay": {"status": OK if realtime.enabled else OFF, "sessions": len(realtime.sessions)}
         }
-        if plane is not None:
-            found["backplane"] = {"status": OK if await _answers(plane) else DOWN}
+        if probe is not None:
+            found["backplane"] = {"status": OK if await probe.answers() else DOWN}
         if fanout is not None:
             summary = fanout.summary()
             found["fanout"] = {"status": FULL if summary["full"] else OK, **summary}
@@ -78,13 +83,30 @@ def create_router(
     return router
 
 
-async def _answers(plane: Backplane) -> bool:
-    """Whether the store can be read now. That a connection is there is not enough: a server may hang behind it."""
-    if not plane.is_up:
-        return False
-    try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            await plane.store.get(PROBE_KEY)
-    except (TimeoutError, VoxgateError):
-        return False
-    return True
+class _Probe:
+    """Whether the store takes a write now. That a connection is there is not enough: a server may hang behind it, or its
+    disk be full, and then nobody could be let in either."""
+
+    def __init__(self, plane: Backplane) -> None:
+        self._plane = plane
+        self._judged_at = -PROBE_EVERY
+        self._verdict = False
+        self._lock = asyncio.Lock()
+
+    async def answers(self) -> bool:
+        if not self._plane.is_up:
+            return False
+        async with self._lock:
+            now = asyncio.get_running_loop().time()
+            if now - self._judged_at >= PROBE_EVERY or not self._verdict:
+                self._verdict = await self._write()
+                self._judged_at = now
+        return self._verdict
+
+    async def _write(self) -> bool:
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                await self._plane.requests.put(PROBE_KEY, b"", ttl=PROBE_TTL)
+        except (TimeoutError, VoxgateError):
+            return False
+        return True

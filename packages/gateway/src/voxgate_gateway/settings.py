@@ -172,7 +172,11 @@ class Settings(BaseSettings):
         description="bytes of undelivered events past which no more are accepted",
     )
     fanout_rate: float = Field(
-        1000.0, alias="VOXGATE_FANOUT_RATE", ge=0, description="events a second one caller may post; 0 for no limit"
+        1000.0,
+        alias="VOXGATE_FANOUT_RATE",
+        ge=0,
+        allow_inf_nan=False,
+        description="events a second one caller may post; 0 for no limit",
     )
     conversations: StoreMode = Field(
         StoreMode.OFF,

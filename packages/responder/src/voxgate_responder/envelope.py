@@ -132,9 +132,8 @@ def instance_of(path: str) -> str:
 
 
 def _refuse_clashes(reserved: frozenset[str], legacy: Mapping[str, object]) -> None:
-    clashes = sorted(reserved.intersection(legacy))
-    if clashes:
-        raise ValueError(f"legacy fields may not be named {', '.join(clashes)}")
+    if not reserved.isdisjoint(legacy):
+        raise ValueError(f"legacy fields may not be named {', '.join(sorted(reserved.intersection(legacy)))}")
 
 
 def _plain_mapping(value: object) -> dict[object, object]:

@@ -65,6 +65,11 @@ class Exchange:
                 await self._refuse(error)
         except ClientDisconnect:
             self._disconnected = True
+        except asyncio.CancelledError:
+            # The server is stopping, and has no more time for this request: the caller may come again.
+            if not self._started and not self._disconnected:
+                await self._answer(self._rendered(VoxgateError("unavailable", "the gateway is going down")))
+            raise
         except Exception as error:
             self._report("unhandled error in %s %s", error)
             await self._fail()
@@ -130,7 +135,8 @@ class Exchange:
             await self._refuse(self._tripped)
             return
         headers: list[tuple[bytes, bytes]] = list(message.get("headers", ()))
-        content_type = next((value for name, value in headers if name.lower() == b"content-type"), b"")
+        present = {name.lower(): value for name, value in reversed(headers)}  # of two with one name, the first counts
+        content_type = present.get(b"content-type", b"")
         status = message["status"]
         if status >= _FIRST_ERROR and (not content_type or content_type.lower().startswith(b"text/plain")):
             kept = [header for header in headers if header[0].lower() not in _BODY_HEADERS]
@@ -139,10 +145,9 @@ class Exchange:
         self._started = True
         private = status >= _FIRST_ERROR or is_private(self._scope["path"])
         ours = security_headers(private=private, content_type=content_type, https=self._rendering.https)
-        names = {name.lower() for name, _ in headers}
-        if not names >= TRACE_NAMES:
-            headers += [header for header in trace_headers(self._trace) if header[0] not in names]
-        headers += ours if names.isdisjoint(SECURITY_NAMES) else missing_headers(headers, ours)
+        if not present.keys() >= TRACE_NAMES:
+            headers += [header for header in trace_headers(self._trace) if header[0] not in present]
+        headers += ours if SECURITY_NAMES.isdisjoint(present) else missing_headers(headers, ours)
         await self._send({**message, "headers": headers})
 
     async def _refuse(self, error: VoxgateError) -> None:

@@ -14,7 +14,15 @@ from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from typing import TypedDict, cast
 
-__all__ = ["SECURITY_HEADERS", "SECURITY_NAMES", "HeaderGroups", "RawHeaders", "is_private", "missing_headers", "security_headers"]
+__all__ = [
+    "SECURITY_HEADERS",
+    "SECURITY_NAMES",
+    "HeaderGroups",
+    "RawHeaders",
+    "is_private",
+    "missing_headers",
+    "security_headers",
+]
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
 
