@@ -16,7 +16,7 @@ from pathlib import Path
 
 import httpx
 
-__all__ = ["Relay", "nginx", "starlette", "voxgate"]
+__all__ = ["Relay", "nginx", "run_process", "starlette", "voxgate"]
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -86,7 +86,7 @@ async def voxgate(upstream: str) -> AsyncIterator[Relay]:
         }
         command = (sys.executable, "-m", "voxgate_gateway", "serve", "--fd", str(listener.fileno()))
         port = listener.getsockname()[1]
-        async with _process(command, environ, listener.fileno()) as process:
+        async with run_process(command, environ, listener.fileno()) as process:
             assert process.stdout is not None
             await asyncio.wait_for(process.stdout.readline(), READY_SECONDS)
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
@@ -111,7 +111,7 @@ async def starlette(upstream: str) -> AsyncIterator[Relay]:
         )  # fmt: skip
         port = listener.getsockname()[1]
         root = str(Path(__file__).parents[2])
-        async with _process(command, {"UPSTREAM": upstream, "PYTHONPATH": root}, listener.fileno()) as process:
+        async with run_process(command, {"UPSTREAM": upstream, "PYTHONPATH": root}, listener.fileno()) as process:
             yield Relay(f"ws://127.0.0.1:{port}/v1/realtime", (), (process.pid,))
 
 
@@ -127,7 +127,7 @@ async def nginx(upstream: str) -> AsyncIterator[Relay | None]:
             port = reserved.getsockname()[1]
         address = upstream.removeprefix("ws://").partition("/")[0]
         configuration = _write(Path(folder, "nginx.conf"), folder=folder, port=port, upstream=address)
-        async with _process((binary, "-c", str(configuration), "-e", f"{folder}/error.log"), {}, None) as process:
+        async with run_process((binary, "-c", str(configuration), "-e", f"{folder}/error.log"), {}, None) as process:
             await _accepting(port)
             yield Relay(f"ws://127.0.0.1:{port}/v1/realtime", (), _children(process.pid))
 
@@ -142,9 +142,10 @@ def _children(pid: int) -> tuple[int, ...]:
 
 
 @contextlib.asynccontextmanager
-async def _process(
+async def run_process(
     command: Sequence[str], environ: dict[str, str], descriptor: int | None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process of its own session, with these settings and few of ours; it is stopped with the context."""
     kept = {name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "HOME", "TMPDIR")}
     process = await asyncio.create_subprocess_exec(
         *command,

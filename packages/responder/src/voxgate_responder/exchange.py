@@ -26,6 +26,23 @@ _DISCONNECT: Message = {"type": "http.disconnect"}
 class Exchange:
     """Serves one request. ``body_limit`` is bytes, ``body_timeout`` seconds spent waiting for the caller's body."""
 
+    __slots__ = (
+        "_body_complete",
+        "_body_limit",
+        "_disconnected",
+        "_finished",
+        "_head_only",
+        "_patience",
+        "_receive",
+        "_received",
+        "_rendering",
+        "_scope",
+        "_send",
+        "_started",
+        "_trace",
+        "_tripped",
+    )
+
     def __init__(
         self,
         scope: Scope,

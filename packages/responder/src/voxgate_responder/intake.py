@@ -21,9 +21,9 @@ def check_request(
     encoding, a path with control characters, or an unreadable ``Content-Length``; ``body_too_large`` for a
     length past the limit.
     """
-    if _CONTROL.search(path) or not _is_utf8(raw_path or b""):
+    if _CONTROL.search(path) or (raw_path and not _is_utf8(raw_path)):
         raise VoxgateError("bad_request", "The path holds bytes that are not text")
-    if not query.isascii() or not _is_utf8(query):
+    if query and not (query.isascii() and _is_utf8(query)):
         raise VoxgateError("bad_request", "The query holds bytes that are not text")
     for name, value in headers:
         if name == b"content-length":
@@ -32,9 +32,10 @@ def check_request(
 
 def announces_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether the request's headers say that a body follows (RFC 9112 section 6)."""
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0") for name, value in headers
-    )
+    for name, value in headers:
+        if name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0"):
+            return True
+    return False
 
 
 def _check_length(value: bytes, body_limit: int) -> None:
