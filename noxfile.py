@@ -17,7 +17,7 @@ nox.options.sessions = ["lint", "types", "layers", "tests", "gates"]
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PACKAGES = tuple(sorted(path.parent.name for path in (ROOT / "packages").glob("*/pyproject.toml")))
-GATES = ("security", "realtime", "build")
+GATES = ("security", "realtime", "build", "data")
 
 
 def install(session: nox.Session, *packages: str, groups: tuple[str, ...] = ()) -> None:
@@ -154,6 +154,12 @@ def php(session: nox.Session) -> None:
 
 
 @nox.session
+def gate_data(session: nox.Session) -> None:
+    """Run the Data gate alone."""
+    run_gates(session, "--only", "data")
+
+
+@nox.session
 def site(session: nox.Session) -> None:
     """Build the documentation site, strictly, into build/site."""
     install(session, groups=("site",))
@@ -186,3 +192,10 @@ def bench_fanout(session: nox.Session) -> None:
     """Measure fan-out beside Celery with Redis and a bare aiohttp loop in one run."""
     install(session, *PACKAGES, groups=("bench",))
     session.run("python", "benchmarks/fanout.py", *session.posargs)
+
+
+@nox.session
+def bench_envelope(session: nox.Session) -> None:
+    """Measure the envelope beside a bare FastAPI route in one run."""
+    install(session, *PACKAGES)
+    session.run("python", "benchmarks/envelope.py", *session.posargs)

@@ -6,18 +6,19 @@ It reads the settings a real one reads, and is built from asyncio streams and th
 import asyncio
 import hashlib
 import json
-import secrets
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Self
 
+from tests.gates.fake_fanout import FakeFanout
+from tests.gates.fake_http import Refusal, Request, Response
+from tests.gates.fake_php import answer_php
 from tests.gates.fake_tokens import sign
 from tests.gates.fake_voice import Live, converse
 from voxgate_gates import Credentials, Target
 from voxgate_gates.harness import ORIGIN, OTHER_ORIGIN
 
-__all__ = ["FakeGateway", "Request", "fake_target"]
+__all__ = ["FakeGateway", "fake_target"]
 
 MAX_BODY = 64 * 1024
 MAX_TTL = {"dev": 600, "preview": 300, "prod": 300}
@@ -29,35 +30,6 @@ HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",
 }
-
-
-@dataclass
-class Request:
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes = b""
-    trace_id: str = field(default_factory=lambda: secrets.token_hex(16))
-
-    @property
-    def origin(self) -> str | None:
-        return self.headers.get("origin")
-
-
-@dataclass
-class Response:
-    status: int
-    body: object
-    headers: dict[str, str] = field(default_factory=dict)
-    plain: bool = False
-
-
-class Refusal(Exception):
-    def __init__(self, status: int, code: str, **headers: str) -> None:
-        self.status = status
-        self.code = code
-        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        super().__init__(code)
 
 
 class FakeGateway:
@@ -80,6 +52,7 @@ class FakeGateway:
         self.roles = {digest: role for _, role, digest in stored}
         self.spent: set[object] = set()
         self.live: dict[object, Live] = {}
+        self.fanout = FakeFanout(lies)
         self.url = ""
         self.upgraded = asyncio.Event()
         self._listener = listener
@@ -156,10 +129,15 @@ class FakeGateway:
         path = request.path.partition("?")[0]
         if path == "/api/health":
             return self._health(request)
+        if path.startswith("/api/voice/fanout/stub"):
+            return self._stub(request, path.removeprefix("/api/voice/fanout/stub").removeprefix("/"))
+        if (answered := answer_php(request, self.lies)) is not None:
+            return answered
         handlers = {
             "/api/realtime/token": self._token,
             "/v1/realtime/client_secrets": self._client_secret,
             "/api/realtime/revoke": self._revoke,
+            "/api/voice/fanout": self._fanout,
         }
         if path not in handlers:
             raise Refusal(404, "not_found")
@@ -265,6 +243,20 @@ class FakeGateway:
             raise Refusal(500, "internal_error")
         return Response(200, {"success": True, "data": {"revoked": {}}})
 
+    def _fanout(self, request: Request) -> Response:
+        if not self.lies_about("open-fanout"):
+            self._role(request)
+        return self.fanout.post(request)
+
+    def _stub(self, request: Request, event_id: str) -> Response:
+        if self.lies_about("stub-off"):
+            raise Refusal(404, "not_found")
+        if request.method == "POST":
+            return self.fanout.receive(request)
+        if self._role(request) != "operator":
+            raise Refusal(403, "role_refused")
+        return self.fanout.received(event_id)
+
     def _refuse(self, refusal: Refusal, *, plain: bool = False) -> Response:
         headers = {name.lower(): value for name, value in refusal.headers.items()}
         if plain:
@@ -272,11 +264,11 @@ class FakeGateway:
         problem = {
             "success": False,
             "error": {"code": refusal.code, "message": "a fake refusal"},
-            "type": f"urn:fake:{refusal.code}",
+            "type": f"urn:voxgate:error:{refusal.code}",
             "title": "Refused",
             "status": refusal.status,
             "detail": "a fake refusal",
-            "instance": "urn:fake:request",
+            "instance": "/",
         }
         return Response(refusal.status, problem, {"content-type": "application/problem+json", **headers})
 

@@ -11,10 +11,11 @@ from click.testing import CliRunner, Result
 
 from tests.gates.fake_gateway import FakeGateway
 from tests.gates.samples import FAKE_SERVE
-from voxgate_gates import ALL_CHECKS, Credentials
+from voxgate_gates import ALL_CHECKS, GATES, Credentials
 from voxgate_gates.commands import gates
 from voxgate_gates.harness import ORIGIN
 
+FAKE_VOXGATE = Path(__file__).with_name("fake_voxgate.py")
 SMALL = Path(__file__).with_name("small_server.py")
 QUICK = "security.token-issued-200"
 
@@ -27,15 +28,20 @@ def run(folder: Path, *arguments: str) -> Result:
     return CliRunner().invoke(gates, ["--report-dir", str(folder), *arguments], env={"GITHUB_STEP_SUMMARY": ""})
 
 
-def verdicts(folder: Path) -> set[str]:
+def found_by_id(folder: Path) -> dict[str, str]:
     document = json.loads((folder / "report.json").read_text())
-    return {check["verdict"] for gate in document["gates"] for check in gate["checks"]}
+    return {check["id"]: check["verdict"] for gate in document["gates"] for check in gate["checks"]}
+
+
+def verdicts(folder: Path) -> set[str]:
+    return set(found_by_id(folder).values())
 
 
 def test_a_whole_run_holds_and_leaves_its_reports(tmp_path: Path) -> None:
-    result = run(tmp_path, "--strict", "--serve-command", serving())
+    gates = [word for gate in GATES if gate != "data" for word in ("--only", gate)]
+    result = run(tmp_path, "--strict", *gates, "--serve-command", serving())
     assert result.exit_code == 0, result.output
-    assert f"PASS: {len(ALL_CHECKS)} held" in result.output
+    assert f"PASS: {len([check for check in ALL_CHECKS if check.gate != 'data'])} held" in result.output
     assert "first audio" in result.output
     assert {path.name for path in tmp_path.iterdir()} == {"report.json", "junit.xml", "summary.md"}
 
@@ -45,6 +51,44 @@ def test_a_shortfall_exits_1_and_is_explained(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "[BODY].token == [BODY].data.token, got nothing and" in result.output
     assert "$VOXGATE_KEY" in result.output
+
+
+def test_the_data_gate_runs_the_commands_that_are_named_and_says_what_it_lacks(tmp_path: Path) -> None:
+    commands = (
+        "--serve-command",
+        serving(),
+        "--voxgate-command",
+        shlex.join([sys.executable, str(FAKE_VOXGATE), "--"]),
+    )
+    result = run(tmp_path, "--only", "data", "--php-shim", str(tmp_path), *commands)
+    assert result.exit_code == 0, result.output
+    found = found_by_id(tmp_path)
+    assert found["data.gateway-health"] == found["data.retention-honest"] == found["data.erase-really-erases"] == "pass"
+    assert found["data.php-health"] == found["data.parity"] == "skip"
+    assert not any(name.startswith("data.remote") for name in found)
+    assert "name the folder with --php-shim" in (tmp_path / "report.json").read_text()
+    assert run(tmp_path, "--only", "data.php-health", "--php-shim", str(tmp_path), "--strict", *commands).exit_code == 1
+
+
+async def test_a_php_base_that_is_named_is_judged_with_its_own_key(tmp_path: Path) -> None:
+    made = Credentials()
+    async with FakeGateway(made.environment("prod"), lies=frozenset({"php-no-legacy"})) as php:
+        command = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "from voxgate_gates.commands import gates; gates()", "--target", "http://127.0.0.1:9",
+            "--php-base", php.url, "--only", "data", "--php-shim", str(tmp_path), "--report-dir", str(tmp_path),
+            env={**os.environ, "VOXGATE_GATE_PHP_KEY": "key-of-the-php-base"}, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        await command.communicate()
+    assert command.returncode == 1
+    found = found_by_id(tmp_path)
+    assert {verdict for name, verdict in found.items() if name.startswith("data.remote")} == {"fail"}
+    assert found["data.retention-honest"] == "skip"
+    assert "key-of-the-php-base" not in (tmp_path / "report.json").read_text()
+
+
+def test_a_check_of_a_php_base_that_is_asked_for_without_one_is_skipped(tmp_path: Path) -> None:
+    assert run(tmp_path, "--target", "http://127.0.0.1:9", "--only", "data.remote-health").exit_code == 2
+    assert found_by_id(tmp_path) == {"data.remote-health": "skip"}
 
 
 def test_json_is_the_whole_of_stdout(tmp_path: Path) -> None:
@@ -129,6 +173,7 @@ def test_the_checks_are_listed_for_people_and_for_machines(tmp_path: Path) -> No
         (["--target", "ftp://h"], "http:// or https://"),
         (["--target", "http://u:hunter22@h"], "leave user and password out"),
         (["--origin", "https://a.test"], "go with --target"),
+        (["--php-base", "http://u:hunter22@h"], "leave user and password out"),
         (["--env", "staging"], "'dev', 'preview', 'prod'"),
     ],
 )
@@ -137,3 +182,19 @@ def test_a_wrong_option_exits_2_with_a_sentence(arguments: list[str], told: str,
     assert result.exit_code == 2
     assert told in result.output
     assert "hunter22" not in result.output
+
+
+def test_a_shim_that_does_not_start_is_not_judged_and_reported_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "router.php").touch()
+    php = tmp_path / "php"
+    php.write_text("#!/bin/sh\necho no luck today >&2\nexit 3\n")
+    php.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    arguments = ("--target", "http://127.0.0.1:9", "--only", "data.php-health", "--php-shim", str(tmp_path))
+    result = run(tmp_path, *arguments)
+    assert result.exit_code == 2
+    assert "what is judged did not start" in result.output
+    assert "no luck today" in result.output
+    assert verdicts(tmp_path) == {"error"}

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from voxgate_gates import Credentials, StartFailed, running_server, running_target
-from voxgate_gates.harness import ORIGIN, OTHER_ORIGIN, StopFailed, _assert_refuses
+from voxgate_gates.harness import ORIGIN, OTHER_ORIGIN, StopFailed, assert_refuses
 
 SMALL = Path(__file__).with_name("small_server.py")
 CYCLES = 100
@@ -77,6 +77,14 @@ async def test_the_server_gets_its_settings_and_none_of_the_callers(monkeypatch:
         assert await said_by(target.url) == f"{ORIGIN},{OTHER_ORIGIN}".encode()
         assert target.origin == ORIGIN
         assert target.environment == "preview"
+
+
+async def test_no_file_of_the_working_directory_adds_targets_of_its_own() -> None:
+    tells = "import os, sys; sys.exit(os.environ['VOXGATE_FANOUT_FILE'])"
+    with pytest.raises(StartFailed) as caught:
+        async with running_server({}, command=(sys.executable, "-I", "-S", "-c", tells)):
+            pytest.fail("it was never ready")
+    assert caught.value.tail == os.devnull
 
 
 async def test_a_request_before_the_first_accept_waits_in_the_backlog() -> None:
@@ -225,7 +233,7 @@ async def test_a_keeper_told_to_stop_by_sigterm_stops_the_server() -> None:
 
 def test_a_port_that_still_answers_is_an_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(StopFailed, match="still answers"):
-        _assert_refuses(listener.getsockname()[1])
+        assert_refuses(listener.getsockname()[1])
 
 
 def test_credentials_are_fresh_and_only_hashes_are_handed_over() -> None:

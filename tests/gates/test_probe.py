@@ -133,3 +133,17 @@ async def test_a_check_of_several_steps_is_reproduced_whole() -> None:
         await probe.http("GET", "/")
         assert probe.request.startswith("GET ")
         assert probe.reproduce == f"voxgate gates --target {probe.target.url} --only security.sample"
+
+
+async def test_a_request_goes_to_another_base_when_one_is_given() -> None:
+    async with fake_gateway("fixed-trace") as other, probe_of() as probe:
+        answer = await probe.http("GET", "/api/health", base=other.url)
+        assert answer.headers["x-trace-id"] == "ab" * 16
+        assert probe.request.startswith(f"GET {other.url}/api/health\n")
+
+
+async def test_the_shim_on_this_machine_is_reached_past_any_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    async with fake_gateway() as shim, http_client(Target("http://voice.test")) as client:
+        probe = Probe(Target("http://voice.test"), client, shim.redactor(), "data.sample")
+        assert (await probe.http("GET", "/api/health", base=shim.url)).status == 200

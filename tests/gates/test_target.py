@@ -48,13 +48,32 @@ def test_loopback_is_known(url: str, loopback: bool) -> None:
 
 def test_what_is_lacking_is_listed_in_order() -> None:
     target = Target("http://h", key="k" * 8)
-    assert target.lacks(frozenset(Need)) == [Need.ISSUER, Need.ORIGIN, Need.OTHER_ORIGIN]
+    assert target.lacks(frozenset(Need)) == [
+        Need.ISSUER, Need.ORIGIN, Need.OTHER_ORIGIN, Need.PHP, Need.REMOTE_PHP, Need.COMMAND,
+    ]  # fmt: skip
     assert target.lacks(frozenset({Need.KEY})) == []
+    whole = Target("http://h", php="http://127.0.0.1:1", remote_php="https://php.test/app/", command=("voxgate",))
+    assert whole.lacks(frozenset({Need.PHP, Need.REMOTE_PHP, Need.COMMAND})) == []
+    assert whole.remote_php == "https://php.test/app"
+
+
+def test_the_excuse_says_how_to_get_what_is_lacking() -> None:
+    assert Target("http://h").excuse([Need.KEY, Need.ORIGIN]) == "needs an API key and an allowed origin"
+    target = Target("http://h", php_absent="php is not installed: apt-get install php-cli")
+    assert target.excuse([Need.PHP]) == "needs the PHP shim: php is not installed: apt-get install php-cli"
+
+
+@pytest.mark.parametrize("name", ["php", "remote_php"])
+def test_a_php_base_is_held_to_the_same_rules(name: str) -> None:
+    with pytest.raises(TargetError, match="PHP"):
+        Target("http://h", **{name: "http://user:word@php.test"})  # type: ignore[arg-type] # either field, by name
 
 
 def test_secrets_are_in_no_repr_and_in_no_redacted_text() -> None:
-    target = Target("http://h", key=SECRET, issuer_key="issuer-key", secrets=("signing-secret",))
-    for secret in (SECRET, "issuer-key", "signing-secret"):
+    target = Target(
+        "http://h", key=SECRET, issuer_key="issuer-key", secrets=("signing-secret",), remote_php_key="key-of-php"
+    )
+    for secret in (SECRET, "issuer-key", "signing-secret", "key-of-php"):
         assert secret not in repr(target)
         assert secret not in target.redactor().text(f"x {secret} y")
     assert target.redactor().text(f"{SECRET} issuer-key signing-secret") == "$VOXGATE_KEY $VOXGATE_ISSUER_KEY $SECRET"

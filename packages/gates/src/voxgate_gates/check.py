@@ -44,6 +44,9 @@ class Need(StrEnum):
     ISSUER = "an API key with the issuer role only"
     ORIGIN = "an allowed origin"
     OTHER_ORIGIN = "a second allowed origin"
+    PHP = "the PHP shim"
+    REMOTE_PHP = "a PHP base (--php-base)"
+    COMMAND = "the voxgate command of a gateway that the gates started"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,18 +7,19 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import click
 from rich.console import Console
 
 from voxgate_gates import __version__
-from voxgate_gates.check import Check, select
+from voxgate_gates.check import Check, Need, select
 from voxgate_gates.checks import ALL_CHECKS, GATES
-from voxgate_gates.harness import SERVE, StartFailed, StopFailed, running_target
+from voxgate_gates.harness import SERVE, VOXGATE, StartFailed, StopFailed, running_target
+from voxgate_gates.php import SHIM, running_shim, shim_fault
 from voxgate_gates.report.document import report_json
 from voxgate_gates.report.folder import REPORT_DIR, write_reports
 from voxgate_gates.report.terminal import print_report
@@ -31,6 +32,8 @@ __all__ = ["gates"]
 KEY_VARIABLE = "VOXGATE_GATE_KEY"
 ISSUER_KEY_VARIABLE = "VOXGATE_GATE_ISSUER_KEY"
 SERVE_VARIABLE = "VOXGATE_GATE_SERVE"
+VOXGATE_VARIABLE = "VOXGATE_GATE_VOXGATE"
+PHP_KEY_VARIABLE = "VOXGATE_GATE_PHP_KEY"
 
 OWN_ENVIRONMENT = "preview"
 """What the started server runs as: the strictest environment that a laptop can be."""
@@ -44,8 +47,12 @@ class _Plan:
     checks: tuple[Check, ...]
     environment: str
     strict: bool
-    command: tuple[str, ...]
+    serve: tuple[str, ...]
+    voxgate: tuple[str, ...]
+    shim: Path
     target: Target | None
+    remote_php: str | None
+    remote_php_key: str | None = field(repr=False)
 
 
 @click.command()
@@ -83,6 +90,21 @@ class _Plan:
     type=click.Choice(list(TOKEN_TTL)),
     help="What to hold the target to. [default: prod for --target, else preview]",
 )
+@click.option(
+    "--php-shim",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=SHIM,
+    show_default=True,
+    help="The folder of the PHP shim, which the data gate starts and judges.",
+)
+@click.option("--php-base", metavar="URL", help="Judge the seven endpoints of this PHP backend too.")
+@click.option(
+    "--php-key-env",
+    metavar="NAME",
+    default=PHP_KEY_VARIABLE,
+    show_default=True,
+    help="The environment variable that holds the key of --php-base, where it wants one.",
+)
 @click.option("--report-dir", type=click.Path(file_okay=False, path_type=Path), default=REPORT_DIR, show_default=True)
 @click.option(
     "--serve-command",
@@ -91,12 +113,19 @@ class _Plan:
     show_envvar=True,
     help="What to start instead of this environment's own `voxgate serve`.",
 )
+@click.option(
+    "--voxgate-command",
+    metavar="COMMAND",
+    envvar=VOXGATE_VARIABLE,
+    show_envvar=True,
+    help="What to run instead of this environment's own `voxgate`, where a check is about its commands.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print report.json on stdout, and nothing else there.")
 @click.option("--list", "listing", is_flag=True, help="List the checks and stop.")
 def gates(
     target: str | None, only: tuple[str, ...], profile: str, strict: bool, key_env: str, issuer_key_env: str,
-    origin: str | None, other_origin: str | None, environment: str | None, report_dir: Path,
-    serve_command: str | None, as_json: bool, listing: bool,
+    origin: str | None, other_origin: str | None, environment: str | None, php_shim: Path, php_base: str | None,
+    php_key_env: str, report_dir: Path, serve_command: str | None, voxgate_command: str | None, as_json: bool, listing: bool,
 ) -> None:  # fmt: skip
     """Prove the gateway's promises against a URL.
 
@@ -109,6 +138,13 @@ def gates(
     if listing:
         _print_list(checks, as_json=as_json)
         return
+    if php_base is None:  # such a backend is judged where one is named, or one of these checks is
+        checks = tuple(check for check in checks if Need.REMOTE_PHP not in check.needs or check.id in only)
+    else:
+        try:
+            Target(php_base)
+        except TargetError as error:
+            raise click.BadParameter(str(error), param_hint="--php-base") from error
     held_to = environment or (FAR_ENVIRONMENT if target else OWN_ENVIRONMENT)
     if target is None and (origin or other_origin):
         raise click.UsageError("--origin and --other-origin go with --target; a started server has its own")
@@ -125,10 +161,20 @@ def gates(
             )
         except TargetError as error:
             raise click.BadParameter(str(error), param_hint="--target") from error
-    command = tuple(shlex.split(serve_command)) if serve_command else SERVE
+    plan = _Plan(
+        checks,
+        held_to,
+        strict,
+        tuple(shlex.split(serve_command)) if serve_command else SERVE,
+        tuple(shlex.split(voxgate_command)) if voxgate_command else VOXGATE,
+        php_shim,
+        given,
+        php_base,
+        os.environ.get(php_key_env) or None,
+    )
     console = Console(stderr=as_json)
     with _progress(console) as progress:
-        report = asyncio.run(_run(_Plan(checks, held_to, strict, command, given), progress))
+        report = asyncio.run(_run(plan, progress))
     written = write_reports(report, report_dir)
     if as_json:
         click.echo(report_json(report), nl=False)
@@ -140,25 +186,47 @@ def gates(
 
 async def _run(plan: _Plan, progress: Progress) -> RunReport:
     with _stop_event() as stop:
-        if plan.target is not None:
-            return await _judge(plan, plan.target, stop, progress)
         report = None
         try:
-            async with running_target(plan.environment, command=plan.command) as started:
+            if plan.target is not None:
+                return await _judge(plan, plan.target, stop, progress)
+            async with running_target(plan.environment, command=plan.serve, voxgate=plan.voxgate) as started:
                 report = await _judge(plan, started, stop, progress)
         except StartFailed as error:
-            return errored(plan.checks, f"the gateway did not start: {error}", version=__version__, target=_shown(plan))
+            return errored(
+                plan.checks, f"what is judged did not start: {error}", version=__version__, target=_shown(plan)
+            )
         except StopFailed as error:
-            return errored(plan.checks, f"the gateway did not stop: {error}", version=__version__, target=_shown(plan))
+            return errored(
+                plan.checks, f"what was judged did not stop: {error}", version=__version__, target=_shown(plan)
+            )
         return report
 
 
 async def _judge(plan: _Plan, target: Target, stop: asyncio.Event, progress: Progress) -> RunReport:
-    return await run_checks(target, plan.checks, version=__version__, strict=plan.strict, stop=stop, progress=progress)
+    target = replace(target, remote_php=plan.remote_php, remote_php_key=plan.remote_php_key)
+    async with _with_shim(plan, target) as ready:
+        return await run_checks(
+            ready, plan.checks, version=__version__, strict=plan.strict, stop=stop, progress=progress
+        )
+
+
+@asynccontextmanager
+async def _with_shim(plan: _Plan, target: Target) -> AsyncIterator[Target]:
+    """The target with the PHP shim beside it, or with the reason why there is none."""
+    if not any(Need.PHP in check.needs for check in plan.checks):
+        yield target
+        return
+    fault = shim_fault(plan.shim)
+    if fault is not None:
+        yield replace(target, php_absent=fault)
+        return
+    async with running_shim(plan.shim) as url:
+        yield replace(target, php=url)
 
 
 def _shown(plan: _Plan) -> str:
-    return shlex.join(plan.command)
+    return plan.target.url if plan.target is not None else shlex.join(plan.serve)
 
 
 @contextmanager

@@ -27,10 +27,24 @@ from voxgate_gates import keeper
 from voxgate_gates.redaction import ISSUER_KEY, KEY, Redactor
 from voxgate_gates.target import Target
 
-__all__ = ["SERVE", "Credentials", "StartFailed", "StopFailed", "running_server", "running_target"]
+__all__ = [
+    "SERVE",
+    "SETTINGS",
+    "VOXGATE",
+    "Credentials",
+    "Kept",
+    "StartFailed",
+    "StopFailed",
+    "assert_refuses",
+    "running_server",
+    "running_target",
+]
 
-SERVE: Final = (sys.executable, "-m", "voxgate_gateway", "serve")
-"""The command that serves; ``--fd N`` is added. A name, not an import: the gates know no other package."""
+VOXGATE: Final = (sys.executable, "-m", "voxgate_gateway")
+"""This environment's own `voxgate`. A name, not an import: the gates know no other package."""
+
+SERVE: Final = (*VOXGATE, "serve")
+"""The command that serves; ``--fd N`` is added."""
 
 READY_SECONDS: Final = 30.0
 """From start to the ready line, on a machine that is busy installing something else."""
@@ -49,11 +63,17 @@ BACKLOG: Final = 128
 ORIGIN: Final = "https://app.gates.test"
 OTHER_ORIGIN: Final = "https://other.gates.test"
 
-_SETTINGS: Final = (
+SETTINGS: Final = (
     "VOXGATE_", "ALLOWED_ORIGINS", "JWT_SECRET", "ENABLE_WS_PROXY", "OPENAI_", "AZURE_", "REMOTE_PHP", "ALLOW_REMOTE_PHP",
     "HEALTH_URL",
 )  # fmt: skip
 """Beginnings of the settings a server reads: none is inherited, so that a run means the same everywhere."""
+
+_ALONE: Final = {"VOXGATE_FANOUT_FILE": os.devnull}
+"""A file that a server would find in the working directory by itself: it gets an empty one, for the same reason.
+
+It does not get another directory, because a ``--serve-command`` may be a path relative to this one.
+"""
 
 
 class StartFailed(Exception):
@@ -96,9 +116,13 @@ class Credentials:
 
 @asynccontextmanager
 async def running_target(
-    environment: str = "preview", *, command: Sequence[str] = SERVE, ready_seconds: float = READY_SECONDS
+    environment: str = "preview",
+    *,
+    command: Sequence[str] = SERVE,
+    voxgate: Sequence[str] = VOXGATE,
+    ready_seconds: float = READY_SECONDS,
 ) -> AsyncIterator[Target]:
-    """The real server with fresh credentials, as a :class:`Target`.
+    """The real server with fresh credentials, as a :class:`Target` that has ``voxgate`` as its command.
 
     Raises what :func:`running_server` raises; a server's last words are shown without the credentials.
     """
@@ -118,6 +142,7 @@ async def running_target(
             origin=ORIGIN,
             other_origin=OTHER_ORIGIN,
             secrets=(made.signing_secret,),
+            command=tuple(voxgate),
         )
 
 
@@ -132,17 +157,19 @@ async def running_server(
     data_dir = Path(tempfile.gettempdir(), f"voxgate-gates-{secrets.token_hex(8)}")
     with socket.create_server(("127.0.0.1", 0), backlog=BACKLOG) as listener:
         port: int = listener.getsockname()[1]
-        kept = await _Kept.start(listener.fileno(), data_dir, command, settings)
+        kept = await Kept.start(
+            (*command, "--fd", str(listener.fileno())), data_dir, {**_ALONE, **settings}, listener.fileno()
+        )
         # Only the server may hold the port from here on, or nobody would notice that it is gone.
     try:
         yield await kept.ready(port, ready_seconds)
     finally:
         await kept.stop()
         shutil.rmtree(data_dir, ignore_errors=True)
-    _assert_refuses(port)
+    assert_refuses(port)
 
 
-class _Kept:
+class Kept:
     """The keeper process, its control pipe, and what the server says."""
 
     def __init__(
@@ -160,12 +187,13 @@ class _Kept:
         self._reading = [asyncio.create_task(self._keep_tail(stderr))]
 
     @classmethod
-    async def start(cls, listener: int, data_dir: Path, command: Sequence[str], settings: Mapping[str, str]) -> "_Kept":
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_SETTINGS)}
+    async def start(cls, command: Sequence[str], data_dir: Path, settings: Mapping[str, str], listener: int) -> "Kept":
+        """Have the keeper run ``command``, which inherits the descriptor ``listener`` and no settings but these."""
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
         control_read, control_write = os.pipe()
         out_read, out_write = os.pipe()
         err_read, err_write = os.pipe()
-        arguments = (str(control_read), str(listener), str(data_dir), *command, "--fd", str(listener))
+        arguments = (str(control_read), str(listener), str(data_dir), *command)
         try:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -194,6 +222,16 @@ class _Kept:
 
     async def ready(self, port: int, seconds: float) -> str:
         """The URL of the ready line. Raises :class:`StartFailed`."""
+        line = await self.line(seconds)
+        url = _url_of(line)
+        if url is None or urlsplit(url).port != port:
+            shown = line.decode("utf-8", "replace").strip()[:200]
+            raise StartFailed(f"the server printed {shown!r} where its ready line was expected", self._stderr_text())
+        self.drain()
+        return url
+
+    async def line(self, seconds: float) -> bytes:
+        """The next line of its stdout. Raises :class:`StartFailed` when there is none in time."""
         try:
             async with asyncio.timeout(seconds):
                 line = await self._stdout.readline()
@@ -206,12 +244,11 @@ class _Kept:
         if not line.endswith(b"\n"):
             status = await self._status()
             raise StartFailed(f"the server ended before it was ready, with status {status}", self._stderr_text())
-        url = _url_of(line)
-        if url is None or urlsplit(url).port != port:
-            shown = line.decode("utf-8", "replace").strip()[:200]
-            raise StartFailed(f"the server printed {shown!r} where its ready line was expected", self._stderr_text())
+        return line
+
+    def drain(self) -> None:
+        """Read and forget the rest of its stdout, so that it never waits for a reader."""
         self._reading.append(asyncio.create_task(_drain(self._stdout)))
-        return url
 
     async def stop(self) -> None:
         """Let the keeper stop everything; kill it when it can't. Not to be cut short by a cancellation."""
@@ -277,7 +314,7 @@ def _url_of(line: bytes) -> str | None:
     return url if isinstance(url, str) and urlsplit(url).hostname in ("127.0.0.1", "localhost") else None
 
 
-def _assert_refuses(port: int) -> None:
+def assert_refuses(port: int) -> None:
     with socket.socket() as probe:
         probe.settimeout(1.0)
         if probe.connect_ex(("127.0.0.1", port)) == 0:

@@ -81,6 +81,7 @@ def http_client(target: Target) -> httpx.AsyncClient:
         timeout=HTTP_SECONDS,
         limits=httpx.Limits(max_keepalive_connections=0),
         trust_env=not target.is_loopback,
+        mounts={"all://127.0.0.1": None},  # the PHP shim is on this machine, wherever the target is
     )
 
 
@@ -118,9 +119,11 @@ class Probe:
         content: bytes | None = None,
         setup: bool = False,
         traced: bool = True,
+        base: str | None = None,
     ) -> Answer:
         """Send one request and read the whole answer. Raises what ``httpx`` raises when none came.
 
+        ``base`` is where ``path`` begins, if not at the target's URL;
         ``setup`` keeps the request out of the report; ``traced=False`` sends no ``traceparent``.
         """
         sent = dict(headers or {})
@@ -130,7 +133,7 @@ class Probe:
             sent["Origin"] = origin
         if bearer is not None:
             sent["Authorization"] = f"Bearer {bearer}"
-        url = self.target.http_url(path)
+        url = self.target.http_url(path) if base is None else f"{base}{path}"
         request = self._client.build_request(method, url, headers=sent, json=json, content=content)
         if json is not None:
             sent.setdefault("Content-Type", "application/json")

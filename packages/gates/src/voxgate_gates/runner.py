@@ -115,7 +115,7 @@ async def _wait_for(event: asyncio.Event) -> None:
 async def _judge(check: Check, probe: Probe, redactor: Redactor) -> Result:
     lacking = probe.target.lacks(check.needs)
     if lacking:
-        return Result.made(check, Verdict.SKIP, f"needs {' and '.join(lacking)}", redactor=redactor)
+        return Result.made(check, Verdict.SKIP, probe.target.excuse(lacking), redactor=redactor)
     began = time.monotonic()
     shortfalls: tuple[str, ...] = ()
     try:

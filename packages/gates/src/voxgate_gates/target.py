@@ -1,6 +1,7 @@
 """What is judged, and with what: a URL, keys, origins, the environment it claims to be. Pure."""
 
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
@@ -27,6 +28,8 @@ class Routes:
     token: str = "/api/realtime/token"
     client_secrets: str = "/v1/realtime/client_secrets"
     revoke: str = "/api/realtime/revoke"
+    fanout: str = "/api/voice/fanout"
+    fanout_stub: str = "/api/voice/fanout/stub"
     health: str = "/api/health"
     native: str = "/realtime"
     openai: str = "/v1/realtime?model=gpt-realtime-2.1"
@@ -36,6 +39,9 @@ class Routes:
 @dataclass(frozen=True, slots=True)
 class Target:
     """A base URL without a trailing slash, and the means to call it. Keys never show in the ``repr``.
+
+    ``php`` is where the PHP shim answers, and ``php_absent`` why it does not, where that is known; ``remote_php`` is a
+    PHP backend elsewhere. ``command`` is the `voxgate` command of a gateway that the gates started themselves.
 
     Raises :class:`TargetError` for a URL that is not ``http(s)://host[:port][/path]`` or an unknown environment.
     """
@@ -48,22 +54,19 @@ class Target:
     other_origin: str | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
     routes: Routes = field(default_factory=Routes)
+    php: str | None = None
+    php_absent: str = ""
+    remote_php: str | None = None
+    remote_php_key: str | None = field(default=None, repr=False)
+    command: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        try:
-            parts = urlsplit(self.url)
-            host, _ = parts.hostname, parts.port
-        except ValueError as error:
-            raise TargetError("the target's URL cannot be read; write http(s)://host[:port]") from error
-        if parts.scheme not in _SOCKET_SCHEMES or not host:
-            raise TargetError("the target must be an http:// or https:// URL with a host")
-        if parts.username or parts.password:
-            raise TargetError("leave user and password out of the target's URL; it ends up in reports")
-        if parts.query or parts.fragment:
-            raise TargetError("the target must be a base URL, without a query or fragment")
         if self.environment not in TOKEN_TTL:
             raise TargetError(f"the environment must be one of {', '.join(TOKEN_TTL)}")
-        object.__setattr__(self, "url", self.url.rstrip("/"))
+        for name, what in (("url", "target"), ("php", "PHP shim"), ("remote_php", "PHP base")):
+            url = getattr(self, name)
+            if url is not None:
+                object.__setattr__(self, name, _base_url(url, what))
 
     @property
     def token_ttl(self) -> int:
@@ -105,11 +108,35 @@ class Target:
             Need.ISSUER: self.issuer_key,
             Need.ORIGIN: self.origin,
             Need.OTHER_ORIGIN: self.other_origin,
+            Need.PHP: self.php,
+            Need.REMOTE_PHP: self.remote_php,
+            Need.COMMAND: self.command,
         }
         return [need for need in Need if need in needs and not given[need]]
 
+    def excuse(self, lacking: Sequence[Need]) -> str:
+        """The sentence that says what a check could not do without, and how to get it where that is known."""
+        told = {Need.PHP: self.php_absent}
+        return "needs " + " and ".join(f"{need}: {told[need]}" if told.get(need) else need for need in lacking)
+
     def redactor(self) -> Redactor:
         """A redactor that knows every secret of this target."""
-        known = [(self.key, KEY), (self.issuer_key, ISSUER_KEY)]
+        known = [(self.key, KEY), (self.issuer_key, ISSUER_KEY), (self.remote_php_key, "$SECRET")]
         pairs = [(secret, placeholder) for secret, placeholder in known if secret]
         return Redactor([*pairs, *((secret, "$SECRET") for secret in self.secrets)])
+
+
+def _base_url(url: str, what: str) -> str:
+    """Without a trailing slash. Raises :class:`TargetError`."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise TargetError(f"the {what}'s URL cannot be read; write http(s)://host[:port]") from error
+    if parts.scheme not in _SOCKET_SCHEMES or not host:
+        raise TargetError(f"the {what} must be an http:// or https:// URL with a host")
+    if parts.username or parts.password:
+        raise TargetError(f"leave user and password out of the {what}'s URL; it ends up in reports")
+    if parts.query or parts.fragment:
+        raise TargetError(f"the {what} must be a base URL, without a query or fragment")
+    return url.rstrip("/")

@@ -1,10 +1,26 @@
 """Every check there is, gate by gate. A new module of checks is added to the tuple below, and nowhere else."""
 
 from voxgate_gates.check import Check
-from voxgate_gates.checks import realtime, realtime_turns, security, security_http
+from voxgate_gates.checks import (
+    build_fanout,
+    data_endpoints,
+    data_upkeep,
+    realtime,
+    realtime_turns,
+    security,
+    security_http,
+)
 
 __all__ = ["ALL_CHECKS", "GATES"]
 
-ALL_CHECKS: tuple[Check, ...] = (*security.suite, *security_http.suite, *realtime.suite, *realtime_turns.suite)
+ALL_CHECKS: tuple[Check, ...] = (
+    *security.suite,
+    *security_http.suite,
+    *realtime.suite,
+    *realtime_turns.suite,
+    *build_fanout.suite,
+    *data_endpoints.suite,
+    *data_upkeep.suite,
+)
 
 GATES: tuple[str, ...] = tuple(dict.fromkeys(check.gate for check in ALL_CHECKS))

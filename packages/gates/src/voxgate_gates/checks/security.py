@@ -9,7 +9,7 @@ from voxgate_gates.condition import ABSENT
 from voxgate_gates.credentials import EPHEMERAL_PREFIX, claims_of
 from voxgate_gates.probe import Answer, Probe
 
-__all__ = ["BAD_ORIGIN", "suite"]
+__all__ = ["BAD_ORIGIN", "REFUSED_ORIGIN", "UNAUTHENTICATED", "suite"]
 
 suite = Suite("security")
 
