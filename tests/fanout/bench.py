@@ -140,6 +140,9 @@ class Desk:
             self.outbox.offer(Parcel(item, receipt, asyncio.get_running_loop().time(), kept=kept))
         return receipt
 
+    def may_open(self) -> bool:
+        return self.load.may_open
+
     async def end(self) -> None:
         """Nothing may be left when an outbox was drained."""
         self.outbox.drain()
@@ -212,8 +215,8 @@ class House:
 
     def __init__(self, *, max_stored: int = 1 << 40, before: "House | None" = None) -> None:
         self.clock = manual_clock()
-        self.queue = FakeQueue(self.clock, None if before is None else before.queue.store)
-        self.store = MemoryKeyValue(self.clock) if before is None else before.store
+        self.queue: FakeQueue = FakeQueue(self.clock, None if before is None else before.queue.store)
+        self.store: MemoryKeyValue = MemoryKeyValue(self.clock) if before is None else before.store
         self.sender = FakeSender()
         self.fanout = Fanout(self.queue, self.store, self.sender, prod=False, clock=self.clock, max_stored=max_stored)
 

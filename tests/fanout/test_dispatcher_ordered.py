@@ -20,7 +20,7 @@ class Partitions:
     """A dispatcher with one target that wants its events in order."""
 
     def __init__(self, *, before: "Partitions | None" = None) -> None:
-        self.bench = Bench() if before is None else Bench(store=before.bench.queue.store, kept=before.bench.kept)
+        self.bench: Bench = Bench() if before is None else Bench(store=before.bench.queue.store, kept=before.bench.kept)
         self.target: Target | None = None if before is None else before.target
 
     async def begin(self, *, concurrency: int = 8) -> Target:

@@ -8,9 +8,10 @@ from tests.fanout.bench import FAILED, GONE, Bench, an_item, items
 from tests.fanout.manual_loop import ManualLoop, elapse, manual_clock, settle
 from voxgate_core import DeadQuery
 from voxgate_fanout.breaker import FAILURES, OPEN_SECONDS, BreakerState
-from voxgate_fanout.lanes import lane_of
-from voxgate_fanout.outbox import MAX_BEHIND_SECONDS, STALLED
+from voxgate_fanout.lanes import EVENTS, lane_of
+from voxgate_fanout.outbox import MAX_BEHIND_SECONDS, STALLED, SUSPECT
 from voxgate_fanout.outcome import Outcome, OutcomeKind
+from voxgate_fanout.records import encode_record
 from voxgate_fanout.signing import SignatureError, verify
 from voxgate_fanout.watch import LOOK_SECONDS
 
@@ -36,6 +37,24 @@ async def test_a_hung_target_never_delays_the_healthy_ones() -> None:
     bench.sender.release(hung.url)
     await elapse(2 * MAX_BEHIND_SECONDS)
     assert set(bench.sender.ids(hung.url)) == {f"evt_{n}" for n in range(100)}
+    assert bench.queue.store.jobs == {}
+    await bench.end()
+
+
+async def test_a_target_that_hangs_in_the_middle_of_a_burst_delays_the_others_for_a_moment_at_most() -> None:
+    bench = Bench()
+    hung, well = await bench.add("hung"), await bench.add("well")
+    bench.sender.hang(hung.url)
+    for number in range(100):
+        await bench.queue.put(EVENTS, encode_record(items(20, hung, well, first=20 * number)))
+    await bench.begin()
+    await elapse(SUSPECT + LOOK_SECONDS)
+    for _ in range(12):  # each time it has to be seen anew that it hangs, as more waits than a burst may bring
+        await elapse(SUSPECT)
+    assert len(bench.sender.ids(well.url)) == 2000
+    assert bench.stats.spilled >= 1900
+    bench.sender.release(hung.url)
+    await elapse(2 * MAX_BEHIND_SECONDS)
     assert bench.queue.store.jobs == {}
     await bench.end()
 

@@ -2,8 +2,10 @@
 
 import asyncio
 
+import pytest
+
 from tests.fanout.manual_loop import ManualLoop, settle
-from voxgate_fanout.intake import EVENT_RECORDS, Intake
+from voxgate_fanout.intake import EVENT_RECORDS, Intake, IntakeClosed
 from voxgate_fanout.load import MAX_BYTES, PER_TARGET
 
 new_loop = ManualLoop
@@ -45,16 +47,19 @@ class Hall:
         self.waiting = left
 
     def come(self, number: int, parcels: int = 1) -> "asyncio.Task[None]":
-        return asyncio.create_task(self._open(number, parcels))
+        return asyncio.create_task(self._come(number, parcels))
 
-    async def _open(self, number: int, parcels: int) -> None:
-        if await self.intake.may_open():
-            self.opened.append(number)
-            self.intake.load.queued(self.waiting, self.waiting + parcels)
-            self.waiting += parcels
-            self.intake.opened()
-        else:
+    async def _come(self, number: int, parcels: int) -> None:
+        try:
+            assert await self.intake.let_in(lambda: self._open(number, parcels)) == number
+        except IntakeClosed:
             self.turned_away.append(number)
+
+    def _open(self, number: int, parcels: int) -> int:
+        self.opened.append(number)
+        self.intake.load.queued(self.waiting, self.waiting + parcels)
+        self.waiting += parcels
+        return number
 
 
 async def test_with_room_records_are_opened_at_once() -> None:
@@ -115,7 +120,7 @@ async def test_who_is_cancelled_in_the_line_leaves_it() -> None:
     assert hall.opened == [2]
 
 
-async def test_who_is_cancelled_when_it_is_his_turn_passes_it_on() -> None:
+async def test_who_is_cancelled_when_it_is_his_turn_leaves_it_to_the_next() -> None:
     hall = Hall()
     hall.fill()
     gone, other = hall.come(1), hall.come(2)
@@ -124,6 +129,34 @@ async def test_who_is_cancelled_when_it_is_his_turn_passes_it_on() -> None:
     gone.cancel()
     await other
     assert hall.opened == [2]
+
+
+async def test_many_are_opened_in_one_turn_of_the_loop() -> None:
+    hall = Hall()
+    hall.fill()
+    coming = [hall.come(number) for number in range(50)]
+    await settle()
+    hall.empty()
+    await asyncio.sleep(0)  # one turn
+    assert hall.opened == list(range(50))
+    await asyncio.gather(*coming)
+
+
+async def test_what_opening_raises_is_told_to_whose_record_it_is_and_holds_up_no_other() -> None:
+    hall = Hall()
+    hall.fill()
+
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    failing, other = asyncio.create_task(hall.intake.let_in(fail)), hall.come(2)
+    await settle()
+    hall.empty()
+    await other
+    with pytest.raises(ZeroDivisionError):
+        await failing
+    with pytest.raises(ZeroDivisionError):
+        await hall.intake.let_in(fail)
 
 
 async def test_bytes_in_hand_pause_the_lane_and_never_what_is_in_hand() -> None:
@@ -144,14 +177,15 @@ async def test_once_closed_everybody_is_turned_away_and_the_lane_stays_paused() 
     hall.intake.close()
     await asyncio.gather(*coming, hall.come(3))
     hall.empty()
-    assert (hall.opened, hall.turned_away) == ([], [0, 1, 2, 3])
+    assert (hall.opened, sorted(hall.turned_away)) == ([], [0, 1, 2, 3])
     assert hall.worker.slots[-1] == 0
 
 
 async def test_it_may_be_closed_before_it_has_a_worker() -> None:
     intake = Intake()
     intake.close()
-    assert not await intake.may_open()
+    with pytest.raises(IntakeClosed):
+        await intake.let_in(lambda: None)
     worker = Slots()
     intake.feed(worker)
     assert worker.slots == [0]

@@ -56,8 +56,14 @@ class Yard:
 async def test_a_lane_is_opened_once_however_many_want_it() -> None:
     yard, opened = Yard(), list[str]()
     target = await yard.add()
-    yard.queue.refuses = lambda method, lane: method == "open_lane" and opened.append(lane) is not None
     lanes = lanes_of(target)
+
+    def note(method: str, lane: str) -> bool:
+        if method == "open_lane":
+            opened.append(lane)
+        return False
+
+    yard.queue.refuses = note
     await asyncio.gather(*(yard.workers.open(target, lane) for lane in lanes for _ in range(3)))
     await asyncio.gather(*(yard.workers.open(target, lane) for lane in lanes))
     assert sorted(opened) == sorted(lanes)

@@ -6,7 +6,17 @@ import pytest
 
 from tests.fanout.bench import FAILED, Desk, a_target, an_item, items
 from tests.fanout.manual_loop import ManualLoop, elapse, manual_clock, settle
-from voxgate_fanout.outbox import BEHIND_SECONDS, MAX_BEHIND_SECONDS, MAX_QUEUED, PATIENCE, STALLED
+from voxgate_fanout.load import PER_TARGET
+from voxgate_fanout.outbox import (
+    BEHIND_SECONDS,
+    MAX_BEHIND_SECONDS,
+    MAX_QUEUED,
+    PATIENCE,
+    STALLED,
+    SUSPECT,
+    SUSPECT_TIMES,
+)
+from voxgate_fanout.outcome import Outcome, OutcomeKind
 from voxgate_fanout.watch import LOOK_SECONDS
 
 new_loop = ManualLoop
@@ -188,6 +198,52 @@ async def test_a_loop_that_is_starved_again_and_again_still_sees_a_stalled_targe
         if desk.office.spilled:
             break
     assert desk.office.spilled == ["evt_2"]
+    await desk.end()
+
+
+# -- what counts as load ---------------------------------------------------------------------------------------------
+
+
+async def test_what_waits_for_a_target_that_may_be_hanging_does_not_count_as_load() -> None:
+    desk = await hung()
+    desk.offer(*items(PER_TARGET, first=3))
+    assert not desk.may_open()
+    await elapse(SUSPECT)
+    assert desk.may_open()
+    desk.offer(*items(100, first=200))
+    assert desk.may_open()
+    desk.office.let_go("evt_1")
+    await settle()
+    assert not desk.may_open(), "it ended one: it is only slow"
+    desk.office.hangs = False
+    desk.office.let_go()
+    await settle()
+    assert desk.may_open()
+    assert desk.office.spilled == []
+    await desk.end()
+
+
+async def test_a_target_that_takes_its_time_is_not_suspected_before_twice_of_it() -> None:
+    desk = Desk(a_target(concurrency=2))
+    desk.office.otherwise = Outcome(OutcomeKind.DELIVERED, 200, "HTTP 200", None, 0.09)
+    await desk.offer(an_item("slow")).settled()
+    desk.office.hangs = True
+    desk.offer(*items(PER_TARGET + 2))
+    await elapse(SUSPECT_TIMES * 0.09 - SOON)
+    assert not desk.may_open()
+    await elapse(LOOK_SECONDS)
+    assert desk.may_open()
+    await desk.end()
+
+
+async def test_a_suspect_that_falls_behind_counts_again_from_then_on() -> None:
+    desk = await hung()
+    desk.offer(*items(PER_TARGET, first=3))
+    await elapse(STALLED + LOOK_SECONDS)
+    assert len(desk.office.spilled) == PER_TARGET
+    await elapse(BEHIND_SECONDS)
+    desk.offer(*items(PER_TARGET, first=300))
+    assert not desk.may_open()
     await desk.end()
 
 

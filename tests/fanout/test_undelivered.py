@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ class Yard:
         return target
 
     @property
-    def kept(self) -> list[tuple[Item, float | None]]:
+    def kept(self) -> list[tuple[Item, Any]]:
         """What lies in lanes, and until when it is kept back, in seconds from now."""
         now = self.clock.now()
         return [

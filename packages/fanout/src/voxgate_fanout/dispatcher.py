@@ -14,7 +14,7 @@ from typing import Final
 
 from voxgate_core import Claim, Clock, DurableQueue, Event, LaneWorker, VoxgateError
 from voxgate_fanout.breaker import BreakerState
-from voxgate_fanout.intake import EVENT_RECORDS, Intake
+from voxgate_fanout.intake import EVENT_RECORDS, Intake, IntakeClosed
 from voxgate_fanout.lane_workers import ACK_SECONDS, LaneWorkers
 from voxgate_fanout.lanes import EVENTS
 from voxgate_fanout.leases import LEASE_SECONDS, Leases
@@ -39,6 +39,9 @@ is disabled, or this process is gone."""
 
 MAX_EVENT_RECORDS: Final = 16 * EVENT_RECORDS
 """Records of accepted events in hand over all processes."""
+
+_Opened = tuple[Receipt, list[tuple[str, Parcel]]]
+"""What came out of a record: its receipt, and parcels for targets that this process has not heard of, with their ids."""
 
 logger = logging.getLogger("voxgate.fanout")
 
@@ -177,10 +180,9 @@ class Dispatcher:
         self._intake.load.took(len(claim.body))
         self._leases.hold(claim)
         try:
-            if await self._intake.may_open():
-                await self._work_record(claim, kept=False)
-            else:
-                await claim.hand_back()
+            await self._work_record(claim, await self._intake.let_in(lambda: self._open(claim.body, kept=False)))
+        except IntakeClosed:
+            await claim.hand_back()
         finally:
             self._leases.let_go(claim)
             self._intake.load.took(-len(claim.body))
@@ -188,39 +190,42 @@ class Dispatcher:
     async def _work_plain(self, claim: Claim) -> None:
         self._leases.hold(claim)
         try:
-            await self._work_record(claim, kept=True)
+            await self._work_record(claim, self._open(claim.body, kept=True))
         finally:
             self._leases.let_go(claim)
 
-    async def _work_record(self, claim: Claim, *, kept: bool) -> None:
-        """Offer each item to its targets, and acknowledge the record when all of it is settled."""
+    def _open(self, record: bytes, *, kept: bool) -> _Opened | None:
+        """Offer each item to its targets; ``None`` for a record that can't be read."""
         try:
-            items = decode_record(claim.body)
+            items = decode_record(record)
         except ValueError:
-            self._intake.opened()
-            await self._undelivered.bury_unreadable(claim.lane, claim.body)
-            await claim.ack()
-            return
-        receipt = Receipt(sum(len(item.targets) for item in items))
-        strangers: list[tuple[str, Item]] = []
-        now = asyncio.get_running_loop().time()
+            return None
+        receipt, strangers, now = Receipt(sum(len(item.targets) for item in items)), [], self._now()
         for item in items:
             for target_id in item.targets:
                 outbox = self._outboxes.get(target_id) or self._known(target_id)
                 if outbox is None:
-                    strangers.append((target_id, item))
+                    strangers.append((target_id, Parcel(item, receipt, now, kept=kept)))
                 else:
                     outbox.offer(Parcel(item, receipt, now, kept=kept))
-        self._intake.opened()
-        # Last: they may have to be looked up, and the others must not wait for that.
-        for target_id, item in strangers:
-            outbox = await self._outbox(target_id)
-            if outbox is None:
-                self.stats.unwanted += 1  # the target was removed
-                receipt.settle()
-            else:
-                outbox.offer(Parcel(item, receipt, asyncio.get_running_loop().time(), kept=kept))
-        await receipt.settled()
+        return receipt, strangers
+
+    async def _work_record(self, claim: Claim, opened: _Opened | None) -> None:
+        """Acknowledge the record when all of it is settled."""
+        if opened is None:
+            await self._undelivered.bury_unreadable(claim.lane, claim.body)
+        else:
+            receipt, strangers = opened
+            for target_id, parcel in strangers:
+                # Only now: they may have to be looked up, and the others must not wait for that.
+                outbox = await self._outbox(target_id)
+                if outbox is None:
+                    self.stats.unwanted += 1  # the target was removed
+                    receipt.settle()
+                else:
+                    parcel.came_at = self._now()
+                    outbox.offer(parcel)
+            await receipt.settled()
         await claim.ack()
 
     async def _work_ordered(self, claim: Claim) -> None:
@@ -252,6 +257,9 @@ class Dispatcher:
         # A job that was given out and not attempted, by a process that stopped or died, counts as an attempt too.
         delay = await self._undelivered.conclude_ordered(outbox.target, item, outcome, claim.deliveries)
         await (claim.ack() if delay is None else claim.hand_back(delay))
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     # -- outboxes --------------------------------------------------------------------------------------------------
 

@@ -42,7 +42,10 @@ class Load:
     def queued(self, before: int, after: int) -> None:
         """A target's queue has grown or shrunk."""
         self._waiting += after - before
-        self._busy += (after > 0) - (before > 0)
+        if not before or not after:
+            self._busy += (after > 0) - (before > 0)
+        if self.may_open and self._waiting < PER_TARGET:
+            return  # below every mark, as nearly always
         most = min(MAX_WAITING, PER_TARGET * (self._busy or 1))
         # Full at the mark, and not again before half of it: no turning on and off with every parcel.
         may_open = self._waiting * (1 if self.may_open else 2) < most

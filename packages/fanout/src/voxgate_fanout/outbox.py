@@ -21,7 +21,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import islice
 from typing import Final, Protocol
 
 from voxgate_fanout.breaker import Breaker, BreakerState
@@ -29,7 +28,8 @@ from voxgate_fanout.load import Load
 from voxgate_fanout.outcome import Outcome, OutcomeKind
 from voxgate_fanout.parcels import Parcel, Turn
 from voxgate_fanout.rate import Bucket
-from voxgate_fanout.records import Item, pack
+from voxgate_fanout.records import Item
+from voxgate_fanout.spillway import Spillway
 from voxgate_fanout.targets import Target
 from voxgate_fanout.watch import Watch
 
@@ -39,6 +39,8 @@ __all__ = [
     "MAX_QUEUED",
     "PATIENCE",
     "STALLED",
+    "SUSPECT",
+    "SUSPECT_TIMES",
     "Conclude",
     "Office",
     "Outbox",
@@ -51,6 +53,13 @@ PATIENCE: Final = 1.0
 STALLED: Final = 0.25
 """Seconds without the end of a delivery after which a target with a queue is behind."""
 
+SUSPECT: Final = 0.05
+"""Seconds without the end of a delivery after which what waits for a target that has no place free does not count as
+load: else a target that hangs would keep events from the others until it is behind."""
+
+SUSPECT_TIMES: Final = 2.0
+"""The same as a multiple of what the last delivery took, where that is longer: so long it may just be a slow one."""
+
 BEHIND_SECONDS: Final = 1.0
 """How long a target that fell behind is taken to be so; twice as long each time, up to MAX_BEHIND_SECONDS."""
 
@@ -58,7 +67,7 @@ MAX_BEHIND_SECONDS: Final = 30.0
 """The longest such time."""
 
 MAX_QUEUED: Final = 512
-"""Parcels that wait in memory for one target; one more, and it is behind. More than one record adds to a full load."""
+"""Parcels that wait in memory for one target; one more, and it is behind. A full load and a record on top are less."""
 
 TIMER_SLACK: Final = 0.002
 """Seconds added to the breaker's time, and the least to wait for a token: timers of some loops count in milliseconds and
@@ -114,12 +123,13 @@ class Outbox:
         self._fresh: deque[Parcel] = deque()
         self._kept: deque[Parcel | Turn] = deque()
         self._kept_next = False
-        self._leaving: deque[Parcel] = deque()
-        self._is_spilling = False
+        self._is_suspect = False
+        self._spillway = Spillway(lambda items: office.spill(self.target, items), self._start)
         self._running = 0
         self._starting = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended_at = 0.0
+        self._took = 0.0
         self._behind_until = 0.0
         self._behind_seconds = BEHIND_SECONDS
         self._bucket = _bucket(target.rate)
@@ -129,7 +139,7 @@ class Outbox:
     @property
     def waiting(self) -> int:
         """Parcels and turns in memory: those in flight and those on their way into the lane are counted too."""
-        return len(self._fresh) + len(self._kept) + len(self._leaving) + self._running - self._starting
+        return len(self._fresh) + len(self._kept) + len(self._spillway) + self._running - self._starting
 
     @property
     def is_idle(self) -> bool:
@@ -141,16 +151,16 @@ class Outbox:
     def offer(self, parcel: Parcel) -> None:
         """Deliver it, or see to it that it is not lost. Returns at once."""
         if self._held:
-            self._spill(parcel)
+            self._spillway.put([parcel])
         elif parcel.kept:
             self._kept.append(parcel)
             self._go_on()
         elif parcel.came_at < self._behind_until:
-            self._spill(parcel)
+            self._spillway.put([parcel])
         else:
             waiting = len(self._fresh)
             self._fresh.append(parcel)
-            self._load.queued(waiting, waiting + 1)
+            self._count(waiting, waiting + 1)
             if not waiting:
                 self._watch.add(self)
             if waiting < MAX_QUEUED:
@@ -211,11 +221,12 @@ class Outbox:
             return False
         came_at = max(self._fresh[0].came_at, since)
         # Whichever is last of the two: a target is not stalled before it had anything to do.
-        stalled = self._is_full and max(came_at, self._ended_at) + STALLED <= now
-        if not stalled and came_at + PATIENCE > now:
-            return True
-        self._fall_behind(now)
-        return False
+        idle = now - max(came_at, self._ended_at) if self._is_full else 0.0
+        if idle >= STALLED or came_at + PATIENCE <= now:
+            self._fall_behind(now)
+            return False
+        self._suspect(idle >= max(SUSPECT, SUSPECT_TIMES * self._took))
+        return True
 
     # -- sending ---------------------------------------------------------------------------------------------------
 
@@ -243,7 +254,7 @@ class Outbox:
         for _ in range(min(places, work)):
             self._running += 1
             self._starting += 1
-            self._start(self._run(), self._ran)
+            self._start(self._run()).add_done_callback(self._ran)
 
     async def _run(self) -> None:
         self._starting -= 1
@@ -263,7 +274,6 @@ class Outbox:
                 (job if isinstance(job, Turn) else job.receipt).fail(error)
 
     def _ran(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
         self._running -= 1
         self._go_on()
 
@@ -286,15 +296,18 @@ class Outbox:
             return self._kept.popleft()
         self._kept_next = True
         waiting = len(self._fresh)
-        self._load.queued(waiting, waiting - 1)
+        self._count(waiting, waiting - 1)
         return self._fresh.popleft()
 
     async def _attempt(self, item: Item) -> Outcome:
         outcome = await self._office.attempt(self.target, item)
         delivered = outcome.kind is OutcomeKind.DELIVERED
         now = self._ended_at = self._loop.time()
-        if delivered and not self._fresh and not self._kept and now > self._behind_until:
-            self._behind_seconds = BEHIND_SECONDS
+        self._suspect(False)
+        if delivered:
+            self._took = outcome.seconds
+            if not self._fresh and not self._kept and now > self._behind_until:
+                self._behind_seconds = BEHIND_SECONDS
         if self.breaker.record(delivered, now):
             self._settle()
         return outcome
@@ -308,10 +321,11 @@ class Outbox:
             self._pause.cancel()
             self._pause = None
 
-    def _start(self, work: Coroutine[None, None, None], done: "Callable[[asyncio.Task[None]], None]") -> None:
+    def _start(self, work: Coroutine[None, None, None]) -> "asyncio.Task[None]":
         task = self._loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(done)
+        task.add_done_callback(self._tasks.discard)
+        return task
 
     # -- stepping aside --------------------------------------------------------------------------------------------
 
@@ -340,46 +354,38 @@ class Outbox:
         """Spill what waits in memory only; what comes next goes to the lane at once, for a while."""
         self._behind_until = now + self._behind_seconds
         self._behind_seconds = min(2 * self._behind_seconds, MAX_BEHIND_SECONDS)
-        self._spill(*self._fresh)
-        self._forget_fresh()
+        self._spill_fresh()
 
     def _step_aside(self) -> None:
         self._unpause()
         if self._fresh:
-            self._spill(*self._fresh)
-            self._forget_fresh()
+            self._spill_fresh()
         kept, self._kept = self._kept, deque()
         for job in kept:
             if isinstance(job, Parcel):
-                self._spill(job)
+                self._spillway.put([job])
             elif self._disabled or self._draining:
                 job.tell(None)
             else:
                 self._kept.append(job)
 
-    def _forget_fresh(self) -> None:
-        self._load.queued(len(self._fresh), 0)
+    def _spill_fresh(self) -> None:
+        self._spillway.put(self._fresh)
+        self._count(len(self._fresh), 0)
         self._fresh.clear()
+        self._is_suspect = False
 
-    def _spill(self, *parcels: Parcel) -> None:
-        self._leaving.extend(parcels)
-        if parcels and not self._is_spilling:
-            self._is_spilling = True
-            self._start(self._spill_all(), self._tasks.discard)
+    def _count(self, before: int, after: int) -> None:
+        """What waits has become more or less."""
+        if not self._is_suspect:
+            self._load.queued(before, after)
 
-    async def _spill_all(self) -> None:
-        """One write at a time, with whatever has come meanwhile."""
-        while self._leaving:
-            parcels = list(islice(self._leaving, pack(parcel.item for parcel in self._leaving)))
-            try:
-                await self._office.spill(self.target, [parcel.item for parcel in parcels])
-            except Exception as error:
-                for parcel in parcels:
-                    parcel.receipt.fail(error)
-            for parcel in parcels:
-                self._leaving.popleft()
-                parcel.receipt.settle()
-        self._is_spilling = False
+    def _suspect(self, is_suspect: bool) -> None:
+        """Whether the target may be hanging; see SUSPECT."""
+        if is_suspect is not self._is_suspect:
+            waiting = len(self._fresh)
+            self._load.queued(*((waiting, 0) if is_suspect else (0, waiting)))
+            self._is_suspect = is_suspect
 
 
 def _bucket(rate: float | None) -> Bucket | None:

@@ -71,7 +71,7 @@ class Undelivered:
 
     async def conclude(self, target: Target, item: Item, outcome: Outcome, *, kept: bool) -> None:
         """Do what is left to do after an attempt; returns once the event is delivered or durably elsewhere."""
-        if await self._judge(target, outcome):
+        if self._is_well(target, outcome) or await self._judge(target, outcome):
             return
         lane, again = lane_of(target.id), self._next_attempt(outcome, item.attempt)
         if self._is_gone(target):
@@ -134,7 +134,7 @@ class Undelivered:
         letter = self._letter(target, item, reason, attempts)
         await insist(lambda: self._queue.bury(letter))
         self._stats.dead += 1
-        if reason is not FULL:  # that is told once for the lane: its letters come by the thousand
+        if reason != FULL:  # that is told once for the lane: its letters come by the thousand
             logger.warning(
                 "an event became a dead letter",
                 extra={"target": target.name, "event": item.id, "attempts": attempts, "reason": reason},
@@ -152,7 +152,7 @@ class Undelivered:
         Whether the event was delivered.
         """
         ok = outcome.kind is OutcomeKind.DELIVERED
-        if (ok and self._registry.state(target.id).failing_since is None) or self._is_gone(target):
+        if self._is_well(target, outcome) or self._is_gone(target):
             return ok
         try:
             too_long = await self._registry.note(target.id, ok=ok)
@@ -164,6 +164,10 @@ class Undelivered:
             # It is noted at the next attempt; that this event is put away matters more.
             logger.warning("how a target fares was not noted", extra={"target": target.name, "code": error.code})
         return ok
+
+    def _is_well(self, target: Target, outcome: Outcome) -> bool:
+        """Whether it was delivered, and there is nothing to note: as it nearly always is."""
+        return outcome.kind is OutcomeKind.DELIVERED and self._registry.state(target.id).failing_since is None
 
     async def _disable(self, target: Target, reason: str) -> None:
         # Many deliveries may end at once, here and elsewhere: one of them disables the target, and gives notice.
@@ -191,9 +195,9 @@ async def insist(work: Callable[[], Awaitable[T]]) -> T:
     while True:
         try:
             return await work()
-        except VoxgateError as error:
-            logger.warning("the store refused; trying again", extra={"code": error.code, "seconds": pause})
-        except Exception:
-            logger.exception("the store failed in a way that was not foreseen; trying again")
+        except Exception as error:
+            if pause == RETRY_SECONDS:  # once: many may be waiting for one store
+                code = error.code if isinstance(error, VoxgateError) else type(error).__name__
+                logger.warning("the store refused; it is asked until it takes it", extra={"code": code})
         await asyncio.sleep(pause)
         pause = min(2 * pause, MAX_RETRY_SECONDS)

@@ -3,4 +3,4 @@
 Nothing is imported here: a gateway that keeps nothing must not load the database code, which takes longer than the rest.
 """
 
-__all__: list[str] = []
+__all__ = ()
