@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fanout.bench import an_item, items
@@ -216,7 +216,7 @@ async def test_when_the_process_ends_nobody_waits_for_ever() -> None:
     await committer.idle()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.integers(1, 3),
     st.integers(1, 5),

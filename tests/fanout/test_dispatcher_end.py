@@ -100,3 +100,19 @@ async def test_a_backplane_that_is_down_at_the_start_is_told_and_leaves_nothing_
     with pytest.raises(VoxgateError, match="unavailable"):
         await bench.begin()
     await bench.end()
+
+
+async def test_a_worker_that_can_not_be_stopped_does_not_keep_the_rest_from_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench()
+    await bench.begin()
+    stop = bench.queue.workers[EVENTS].stop
+
+    async def fail(seconds: float = 0.0) -> None:
+        await stop(seconds)
+        raise ZeroDivisionError
+
+    bench.queue.workers[EVENTS].stop = fail  # type: ignore[method-assign]
+    await bench.end()
+    assert "could not be stopped" in caplog.text

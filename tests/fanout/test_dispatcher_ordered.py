@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.fanout.bench import FAILED, GONE, Bench, an_item
+from tests.fanout.bench import FAILED, GONE, Bench, a_target, an_item
 from tests.fanout.manual_loop import ManualLoop, elapse, settle
 from voxgate_core import DeadQuery
 from voxgate_fanout.breaker import FAILURES, OPEN_SECONDS, BreakerState
@@ -197,6 +197,16 @@ async def test_what_can_not_be_read_is_buried_and_the_next_has_its_turn() -> Non
     assert ordered.delivered("a") == ["evt_a1"]
     assert {letter.lane for letter in await ordered.bench.queue.dead(DeadQuery())} == {ordered.lane(0)}
     assert len(ordered.bench.queue.store.letters) == 4
+    await ordered.bench.end()
+
+
+async def test_what_names_a_target_that_nobody_knows_is_dropped_and_the_next_has_its_turn() -> None:
+    ordered = Partitions()
+    await ordered.begin()
+    await ordered.bench.queue.put(ordered.lane(0), encode_record([an_item("lost", a_target("nobody"))]))
+    await ordered.put(0, "a1")
+    assert ordered.bench.stats.unwanted == 1
+    assert ordered.delivered("") == ["evt_a1"]
     await ordered.bench.end()
 
 

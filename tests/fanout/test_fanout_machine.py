@@ -8,7 +8,7 @@ from collections import defaultdict
 from contextlib import AbstractAsyncContextManager
 
 import msgspec
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -251,5 +251,7 @@ class FanoutMachine(RuleBasedStateMachine):
             assert delivered == expected, "the order was not kept"
 
 
-FanoutMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+FanoutMachine.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 test_no_accepted_event_is_ever_lost = FanoutMachine.TestCase

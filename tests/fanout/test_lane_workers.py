@@ -255,6 +255,50 @@ async def test_at_the_end_jobs_are_handed_back_and_lanes_that_are_opened_then_ar
     await yard.end()
 
 
+async def test_an_opening_that_is_under_way_at_the_end_is_given_up() -> None:
+    yard = Yard()
+    target = await yard.add()
+
+    async def hang(lane: str, *, in_hand: int, lease: float) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    yard.queue.open_lane = hang  # type: ignore[method-assign]
+    opening = asyncio.create_task(yard.workers.open(target, lane_of(target.id)))
+    await settle()
+    await yard.end()
+    assert opening.cancelled()
+
+
+async def test_a_worker_that_is_made_while_the_end_comes_is_stopped() -> None:
+    yard = Yard()
+    target = await yard.add()
+    opening = asyncio.create_task(yard.workers.open(target, lane_of(target.id)))
+    for _ in range(3):
+        await asyncio.sleep(0)  # the lane is open, and its worker is being made
+    yard.workers.pause()
+    await opening
+    await settle()
+    assert yard.queue.workers == {}
+    await yard.end()
+
+
+async def test_a_lane_that_is_opened_anew_waits_for_its_old_worker_to_stop() -> None:
+    yard = Yard()
+    target = await yard.add()
+    lane = lane_of(target.id)
+    await yard.workers.open(target, lane)
+    await yard.queue.put(lane, b"job")
+    await settle()
+    yard.workers.retire(target.id)
+    opening = asyncio.create_task(yard.workers.open(target, lane))
+    await settle()
+    assert not opening.done()
+    yard.done.set()
+    await opening
+    assert yard.queue.workers[lane].slots == LANE_RECORDS
+    await yard.end()
+
+
 async def test_a_worker_that_can_not_be_stopped_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
     yard = Yard()
     targets = [await yard.add(name) for name in ("a", "b")]

@@ -3,16 +3,19 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fanout.bench import a_target, an_event
 from voxgate_fanout.lanes import EVENTS, PARTITIONS, lane_of, lanes_of, ordered_lane, target_of
 
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 MAX_TOKEN = 128
 """Characters that the queue takes for the name of a lane."""
 
 
+@unhurried
 @given(st.text("abcXYZ019_-", min_size=1, max_size=64))
 def test_a_lane_says_whose_it_is_and_may_be_the_name_of_a_lane(target_id: str) -> None:
     target = a_target()

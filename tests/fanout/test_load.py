@@ -1,9 +1,11 @@
 """The load turns on and off at its marks, and never for ever."""
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voxgate_fanout.load import MAX_BYTES, MAX_WAITING, PER_TARGET, Load
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Noted:
@@ -74,6 +76,7 @@ def test_nothing_is_taken_while_nothing_may_be_opened() -> None:
     assert not noted.may_take()
 
 
+@unhurried
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.integers(0, 300)), max_size=60),
     st.lists(st.integers(1, MAX_BYTES), max_size=5),

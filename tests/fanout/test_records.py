@@ -2,12 +2,14 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from voxgate_fanout.event import MAX_EVENT
 from voxgate_fanout.records import ITEM_BYTES, MAX_ITEMS, MAX_RECORD, ROOM, Item, decode_record, encode_record, pack
 from voxgate_fanout.targets import MAX_TARGETS
+
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 tokens = st.text("abcXYZ019_-", min_size=1, max_size=64)
 made = st.builds(
@@ -25,16 +27,19 @@ def of_size(size: int, *, targets: int = 1) -> Item:
     return Item("evt_1", "voice.turn.completed", bytes(size), ("t" * 64,) * targets, 0.0)
 
 
+@unhurried
 @given(st.lists(made, max_size=20))
 def test_what_goes_into_a_record_comes_out_of_it(items: list[Item]) -> None:
     assert decode_record(encode_record(items)) == tuple(items)
 
 
+@unhurried
 @given(st.lists(made, max_size=20))
 def test_an_item_never_takes_more_than_its_size_says(items: list[Item]) -> None:
     assert len(encode_record(items)) <= sum(item.size for item in items) + ITEM_BYTES
 
 
+@unhurried
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_record_raise_nothing_but_value_error(junk: bytes) -> None:
     try:
@@ -91,6 +96,7 @@ def test_a_record_holds_no_more_than_so_many_items() -> None:
     assert pack([]) == 0
 
 
+@unhurried
 @given(st.lists(st.integers(0, 2 * ROOM), max_size=40), st.integers(1, 10))
 def test_packing_takes_everything_in_order_and_ends(sizes: list[int], most: int) -> None:
     left = [of_size(size) for size in sizes]
