@@ -66,6 +66,8 @@ async def test_letters_are_found_by_every_condition_that_is_given(queue: Durable
     assert await found(queue, DeadQuery(since=now + 2, lane="one")) == [("one", "a")]
     assert await found(queue, DeadQuery(since=now + DEAD_SLACK_SECONDS + 60)) == []
     assert await found(queue, DeadQuery(since=0, lane="two")) == [("two", "a"), ("two", "c")]
+    assert await found(queue, DeadQuery(since=-1e308, lane="two")) == [("two", "a"), ("two", "c")]
+    assert await found(queue, DeadQuery(since=1e308)) == []
     assert await found(queue, DeadQuery(lane="three")) == []
 
 

@@ -83,7 +83,7 @@ async def test_a_hundred_letters_are_a_page_unless_told_otherwise() -> None:
 
 NO_QUERIES = (
     "limit=0", f"limit={MAX_PAGE + 1}", "limit=-1", "limit=x", "limit=", "limit=1.5", "limit=1e2", "limit=" + "9" * 40,
-    "since=x", "since=nan", "since=inf", "since=-inf", "since=", "since=1e308", "since=-1", "after=x", "after=-1", "after=1.5", "after=",
+    "since=x", "since=nan", "since=inf", "since=-inf", "since=", "after=x", "after=-1", "after=1.5", "after=",
     "after=" + "9" * 19, "after=%D9%A1", "after=1%0A", "id=a%20b", "id=", "id=" + "x" * 65, "id=a.b", "id=a%0A", "id=*",
     "target=", "target=" + "x" * 65,
 )  # fmt: skip

@@ -41,6 +41,9 @@ DEAD_BYTES: Final = 4 * 1024 * 1024 * 1024
 OPEN_AT_ONCE: Final = 16
 """Lanes that are being made at the same time: each costs the server a few writes to disk."""
 
+LAST_MOMENT: Final = 253_402_300_799.0
+"""The last second of the year 9999, in epoch seconds."""
+
 DEAD_SLACK_SECONDS: Final = 300.0
 """How much earlier than it died a letter may have been stored, by the server's clock."""
 
@@ -189,8 +192,9 @@ class JetStreamQueue:
         lane = "*" if query.lane is None else check_token(query.lane)
         subject = self._names.dead_subject(lane, "*" if query.id is None else check_token(query.id))
         after = 0 if query.after is None else int(query.after)
-        # Where to begin; which letters count is decided below.
+        # Where to begin; which letters count is decided below. A time that no date can tell begins at the nearest.
         since = None if query.since is None or after else query.since - DEAD_SLACK_SECONDS
+        since = None if since is None or since < 0 else min(since, LAST_MOMENT)
         found: list[DeadLetter] = []
         left = True
         with refusals("read the dead letters"):
