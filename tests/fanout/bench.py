@@ -132,7 +132,7 @@ class Desk:
         self.office = NotedOffice()
         self.load = Load(lambda: None)
         self.watch = Watch()
-        self.outbox = Outbox(target, self.office.office, self.load, self.watch, disabled=disabled)
+        self.outbox = Outbox(target, self.office.office, self.load, self.watch, disabled=disabled, linger=0.0)
 
     def offer(self, *offered: Item, kept: bool = False) -> Receipt:
         receipt = Receipt(len(offered))

@@ -11,8 +11,9 @@ from voxgate_fanout.breaker import FAILURES, OPEN_SECONDS, BreakerState
 from voxgate_fanout.lanes import EVENTS, lane_of
 from voxgate_fanout.outbox import MAX_BEHIND_SECONDS, STALLED, SUSPECT
 from voxgate_fanout.outcome import Outcome, OutcomeKind
-from voxgate_fanout.records import encode_record
+from voxgate_fanout.records import MAX_ITEMS, encode_record
 from voxgate_fanout.signing import SignatureError, verify
+from voxgate_fanout.spillway import LINGER
 from voxgate_fanout.watch import LOOK_SECONDS
 
 new_loop = ManualLoop
@@ -52,6 +53,7 @@ async def test_a_target_that_hangs_in_the_middle_of_a_burst_delays_the_others_fo
     for _ in range(12):  # each time it has to be seen anew that it hangs, as more waits than a burst may bring
         await elapse(SUSPECT)
     assert len(bench.sender.ids(well.url)) == 2000
+    await elapse(2000 / MAX_ITEMS * LINGER)
     assert bench.stats.spilled >= 1900
     bench.sender.release(hung.url)
     await elapse(2 * MAX_BEHIND_SECONDS)

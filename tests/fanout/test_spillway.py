@@ -6,10 +6,10 @@ from collections.abc import Coroutine, Sequence
 import pytest
 
 from tests.fanout.bench import an_item, items
-from tests.fanout.manual_loop import ManualLoop, settle
+from tests.fanout.manual_loop import ManualLoop, elapse, settle
 from voxgate_fanout.parcels import Parcel, Receipt
 from voxgate_fanout.records import MAX_ITEMS, ROOM, Item
-from voxgate_fanout.spillway import Spillway
+from voxgate_fanout.spillway import LINGER, Spillway
 
 new_loop = ManualLoop
 
@@ -17,11 +17,11 @@ new_loop = ManualLoop
 class River:
     """A spillway onto a disk that stores when the test lets it."""
 
-    def __init__(self) -> None:
+    def __init__(self, linger: float = 0.0) -> None:
         self.stored: list[list[str]] = []
         self.under_way: list[asyncio.Future[None]] = []
         self.started: list[asyncio.Task[None]] = []
-        self.spillway = Spillway(self._spill, self._start)
+        self.spillway = Spillway(self._spill, self._start, linger=linger)
 
     def put(self, *items: Item) -> Receipt:
         receipt = Receipt(len(items))
@@ -94,3 +94,30 @@ async def test_what_can_not_be_stored_has_its_record_worked_again_and_the_others
     await good.settled()
     assert river.stored == [["evt_3"]]
     assert len(river.spillway) == 0
+
+
+async def test_one_laggard_writes_a_few_times_a_second_however_much_comes() -> None:
+    river = River(LINGER)
+    for number in range(1, 11):
+        river.put(an_item(number))
+        await elapse(LINGER / 10)
+        if river.under_way:
+            await river.write()
+    assert river.stored == [["evt_1"]]
+    await elapse(LINGER)
+    await river.write()
+    assert river.stored == [["evt_1"], [f"evt_{number}" for number in range(2, 11)]]
+    await elapse(LINGER)
+    assert all(task.done() for task in river.started)
+
+
+async def test_at_a_stop_nothing_lingers() -> None:
+    river = River(LINGER)
+    river.put(an_item(1))
+    await river.write()
+    last = river.put(an_item(2))
+    river.spillway.hurry()
+    await river.write()
+    assert last.settled().done()
+    await settle()
+    assert all(task.done() for task in river.started)

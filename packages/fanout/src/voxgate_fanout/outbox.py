@@ -29,7 +29,7 @@ from voxgate_fanout.outcome import Outcome, OutcomeKind
 from voxgate_fanout.parcels import Parcel, Turn
 from voxgate_fanout.rate import Bucket
 from voxgate_fanout.records import Item
-from voxgate_fanout.spillway import Spillway
+from voxgate_fanout.spillway import LINGER, Spillway
 from voxgate_fanout.targets import Target
 from voxgate_fanout.watch import Watch
 
@@ -70,8 +70,7 @@ MAX_QUEUED: Final = 512
 """Parcels that wait in memory for one target; one more, and it is behind. A full load and a record on top are less."""
 
 TIMER_SLACK: Final = 0.002
-"""Seconds added to the breaker's time, and the least to wait for a token: timers of some loops count in milliseconds and
-may come a part of one early, and who then asks anew at once would only ask again and again."""
+"""Seconds added to the breaker's time, and the least to wait for a token: timers of some loops come a little early."""
 
 BURST_SECONDS: Final = 0.01
 """For how long a target may save up its rate: without, no pause would be short enough for a high one."""
@@ -109,7 +108,16 @@ class Office:
 class Outbox:
     """In front of one target. ``disabled`` and the target itself may change at any time: see :meth:`adopt`."""
 
-    def __init__(self, target: Target, office: Office, load: Load, watch: Watch, *, disabled: bool = False) -> None:
+    def __init__(
+        self,
+        target: Target,
+        office: Office,
+        load: Load,
+        watch: Watch,
+        *,
+        disabled: bool = False,
+        linger: float = LINGER,
+    ) -> None:
         self.target = target
         self.breaker = Breaker()
         self.pace = Pace.STOPPED if disabled else Pace.FULL
@@ -124,7 +132,7 @@ class Outbox:
         self._kept: deque[Parcel | Turn] = deque()
         self._kept_next = False
         self._is_suspect = False
-        self._spillway = Spillway(lambda items: office.spill(self.target, items), self._start)
+        self._spillway = Spillway(lambda items: office.spill(self.target, items), self._start, linger=linger)
         self._running = 0
         self._starting = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -200,6 +208,7 @@ class Outbox:
     def drain(self) -> None:
         """Deliver nothing more, and spill what waits; what is in flight comes to its end."""
         self._draining = True
+        self._spillway.hurry()
         self._settle()
 
     async def idle(self) -> None:
@@ -269,8 +278,7 @@ class Outbox:
                 else:
                     await self._office.conclude(target, job.item, outcome, kept=job.kept)
                     job.receipt.settle()
-            except Exception as error:
-                # Its record is worked again, and whoever works it says what went wrong.
+            except Exception as error:  # its record is worked again, by somebody who says what went wrong
                 (job if isinstance(job, Turn) else job.receipt).fail(error)
 
     def _ran(self, task: "asyncio.Task[None]") -> None:
