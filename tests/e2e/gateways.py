@@ -13,6 +13,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.gateway.processes import nats_of
+
 KEY = f"vk_{secrets.token_urlsafe(32)}"
 BEARER = {"Authorization": f"Bearer {KEY}"}
 READY_SECONDS = 40.0
@@ -46,7 +48,6 @@ class GatewayProcess:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         self._process: asyncio.subprocess.Process | None = None
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self.starts = 0
 
     @property
     def pid(self) -> int:
@@ -65,7 +66,6 @@ class GatewayProcess:
         async with asyncio.timeout(READY_SECONDS):
             line = await self._process.stdout.readline()
         assert json.loads(line or b"{}").get("event") == "ready", self._log.read_text("utf-8")[-3000:]
-        self.starts += 1
 
     async def kill(self) -> None:
         """SIGKILL, and wait until it is gone."""
@@ -80,13 +80,9 @@ class GatewayProcess:
             await self._process.wait()
         self._listener.close()
 
-    def kill_nats(self) -> int:
-        """SIGKILL the nats-server that this gateway runs; its process id."""
-        for child in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split():
-            if Path(f"/proc/{child}/comm").read_text().strip() == "nats-server":
-                os.kill(int(child), signal.SIGKILL)
-                return int(child)
-        raise AssertionError("the gateway runs no nats-server")
+    def kill_nats(self) -> None:
+        """SIGKILL the nats-server that this gateway runs."""
+        os.kill(nats_of(self.pid), signal.SIGKILL)
 
 
 @asynccontextmanager
