@@ -123,6 +123,13 @@ def gates(session: nox.Session) -> None:
 
 
 @nox.session
+def gates_selftest(session: nox.Session) -> None:
+    """Prove that every check can fail: a saboteur for each, and 50 clean runs without an alarm."""
+    install(session, *PACKAGES, groups=("site", "links"))
+    session.run("voxgate", "gates-selftest", *session.posargs)
+
+
+@nox.session
 def gate_security(session: nox.Session) -> None:
     """Run the Security gate alone."""
     run_gates(session, "--only", "security")

@@ -47,6 +47,7 @@ class Need(StrEnum):
     PHP = "the PHP shim"
     REMOTE_PHP = "a PHP base (--php-base)"
     COMMAND = "the voxgate command of a gateway that the gates started"
+    PROJECT = "the project's own folder (--project)"
 
 
 @dataclass(frozen=True, slots=True)

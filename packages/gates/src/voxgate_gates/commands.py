@@ -1,11 +1,9 @@
 """``voxgate gates``: judge a running gateway, or start one and judge that."""
 
 import asyncio
-import contextlib
 import json
 import os
 import shlex
-import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -19,6 +17,7 @@ from voxgate_gates import __version__
 from voxgate_gates.check import Check, Need, select
 from voxgate_gates.checks import ALL_CHECKS, GATES
 from voxgate_gates.harness import SERVE, VOXGATE, StartFailed, StopFailed, running_target
+from voxgate_gates.interrupt import stop_event
 from voxgate_gates.php import SHIM, running_shim, shim_fault
 from voxgate_gates.report.document import report_json
 from voxgate_gates.report.folder import REPORT_DIR, write_reports
@@ -185,7 +184,7 @@ def gates(
 
 
 async def _run(plan: _Plan, progress: Progress) -> RunReport:
-    with _stop_event() as stop:
+    with stop_event() as stop:
         report = None
         try:
             if plan.target is not None:
@@ -227,20 +226,6 @@ async def _with_shim(plan: _Plan, target: Target) -> AsyncIterator[Target]:
 
 def _shown(plan: _Plan) -> str:
     return plan.target.url if plan.target is not None else shlex.join(plan.serve)
-
-
-@contextmanager
-def _stop_event() -> Iterator[asyncio.Event]:
-    """An event set by Ctrl-C or SIGTERM, so that a run ends with a report of what ran."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    with contextlib.ExitStack() as restore:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # Not on Windows, and not off the main thread: there the interrupt ends the run without a report.
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-                loop.add_signal_handler(number, stop.set)
-                restore.callback(loop.remove_signal_handler, number)
-        yield stop
 
 
 @contextmanager

@@ -121,14 +121,18 @@ async def running_target(
     command: Sequence[str] = SERVE,
     voxgate: Sequence[str] = VOXGATE,
     ready_seconds: float = READY_SECONDS,
+    settings: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Target]:
     """The real server with fresh credentials, as a :class:`Target` that has ``voxgate`` as its command.
+
+    ``settings`` are given to the server beside those of the credentials.
 
     Raises what :func:`running_server` raises; a server's last words are shown without the credentials.
     """
     made = Credentials()
     async with contextlib.AsyncExitStack() as stack:
-        server = running_server(made.environment(environment), command=command, ready_seconds=ready_seconds)
+        told = {**made.environment(environment), **(settings or {})}
+        server = running_server(told, command=command, ready_seconds=ready_seconds)
         try:
             url = await stack.enter_async_context(server)
         except StartFailed as failed:

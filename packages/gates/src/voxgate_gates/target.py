@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -41,7 +42,8 @@ class Target:
     """A base URL without a trailing slash, and the means to call it. Keys never show in the ``repr``.
 
     ``php`` is where the PHP shim answers, and ``php_absent`` why it does not, where that is known; ``remote_php`` is a
-    PHP backend elsewhere. ``command`` is the `voxgate` command of a gateway that the gates started themselves.
+    PHP backend elsewhere. ``command`` is the `voxgate` command of a gateway that the gates started themselves, and
+    ``project`` the folder whose documents and workflows are judged.
 
     Raises :class:`TargetError` for a URL that is not ``http(s)://host[:port][/path]`` or an unknown environment.
     """
@@ -59,6 +61,7 @@ class Target:
     remote_php: str | None = None
     remote_php_key: str | None = field(default=None, repr=False)
     command: tuple[str, ...] = ()
+    project: Path | None = None
 
     def __post_init__(self) -> None:
         if self.environment not in TOKEN_TTL:
@@ -111,6 +114,7 @@ class Target:
             Need.PHP: self.php,
             Need.REMOTE_PHP: self.remote_php,
             Need.COMMAND: self.command,
+            Need.PROJECT: self.project,
         }
         return [need for need in Need if need in needs and not given[need]]
 

@@ -11,7 +11,7 @@ from voxgate_gates.report.junit import junit_xml
 from voxgate_gates.report.summary import summary_markdown
 from voxgate_gates.result import RunReport
 
-__all__ = ["REPORT_DIR", "STEP_SUMMARY", "write_reports"]
+__all__ = ["REPORT_DIR", "STEP_SUMMARY", "write_reports", "write_whole"]
 
 REPORT_DIR: Final = Path("build/gates")
 
@@ -26,7 +26,7 @@ def write_reports(report: RunReport, folder: Path, environment: Mapping[str, str
     written = []
     for name, text in (("report.json", report_json(report)), ("junit.xml", junit_xml(report)), ("summary.md", summary)):
         path = folder / name
-        _write_whole(path, text)
+        write_whole(path, text)
         written.append(path)
     step_summary = environment.get(STEP_SUMMARY)
     if step_summary:
@@ -35,7 +35,8 @@ def write_reports(report: RunReport, folder: Path, environment: Mapping[str, str
     return tuple(written)
 
 
-def _write_whole(path: Path, text: str) -> None:
+def write_whole(path: Path, text: str) -> None:
+    """Put a file there at once, or not at all. Raises ``OSError``."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         draft.write_text(text, encoding="utf-8")
