@@ -6,11 +6,11 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tests.gateway.rig import BEARER, ORIGIN, PREVIEW, close_code_of, names_in, served, stubbed
-from tests.helpers.envelope import assert_envelope
+from tests.helpers.envelope import assert_envelope, assert_problem
 from voxgate_core import ConfigurationError
 from voxgate_fanout import CONTROL_FILE
 from voxgate_gateway import bind
-from voxgate_gateway.serve import url_of
+from voxgate_gateway.serve import drain, url_of
 
 
 def test_a_taken_port_is_named_with_what_to_do() -> None:
@@ -109,3 +109,23 @@ async def test_quotas_hold_over_http() -> None:
         ]
         assert [answer.status_code for answer in answers] == [200, 200, 429]
         assert int(answers[2].headers["retry-after"]) > 3000
+
+
+async def test_a_gateway_drains_for_its_time_and_a_second_signal_ends_the_wait() -> None:
+    left: list[str] = []
+    async with served({**PREVIEW, "VOXGATE_DRAIN_SECONDS": "300"}) as gateway:
+        assert_envelope(await gateway.http.get("/readyz"))
+        drain(gateway.gateway, lambda: left.append("first"))
+        problem = assert_problem(await gateway.http.get("/readyz"), 503, "unavailable")
+        assert problem["error"]["details"] == {"phase": "draining"}
+        assert await gateway.token()  # who is sent here meanwhile is served
+        assert left == []
+        drain(gateway.gateway, lambda: left.append("second"))
+        assert left == ["second"]
+
+
+async def test_without_a_drain_time_a_signal_ends_it_at_once() -> None:
+    left: list[str] = []
+    async with served() as gateway:
+        drain(gateway.gateway, lambda: left.append("now"))
+    assert left == ["now"]

@@ -25,7 +25,9 @@ from voxgate_core import (
 )
 from voxgate_fanout import Admission, Deliverer, Fanout, Stub, Target
 from voxgate_fanout import create_router as create_fanout_router
+from voxgate_gateway.decisions import TokenDecisions
 from voxgate_gateway.fanning import STUB, FanoutPlan, plan_fanout
+from voxgate_gateway.figures import Figures, fanout_readings, health_readings, store_readings
 from voxgate_gateway.judging import judged
 from voxgate_gateway.observers import Observers
 from voxgate_gateway.php import local_stub
@@ -37,6 +39,9 @@ from voxgate_gateway.store.location import locate
 from voxgate_gateway.store.readers import ReaderGate
 from voxgate_gateway.store.tee import Tee
 from voxgate_gateway.version import VERSION
+from voxgate_gateway.vitals import gateway_health
+from voxgate_observability import Health
+from voxgate_observability.exposition import Exposition
 from voxgate_realtime import Dialect, RealtimeServer, RelayLimits, Upstream, azure, compatible, openai
 from voxgate_responder import EnvelopeMiddleware, install, instance_of, is_openai, refusal, respond
 from voxgate_responder.endpoints import PhpBackend, create_stub_router
@@ -110,6 +115,7 @@ class Gateway:
     realtime: RealtimeServer
     revocations: Revocations
     fanout: Fanout | None
+    health: Health
     dev_key: str | None = field(repr=False)
     made: tuple[str, ...]
 
@@ -166,26 +172,40 @@ def compose(
     kept = None if around is None else around.conversations
     recorders = () if kept is None else (kept.recorder,)
 
+    figures = Figures()
     realtime = RealtimeServer(
         origins=origins,
         verifier=verifier,
         upstream=upstream,
         refusal=_render_refusal,
         limits=RelayLimits(max_sessions=settings.max_sessions),
-        observer=Observers(SessionLog(), *(() if around is None else around.observers), *recorders),
-        events=None if fanout is None else Tee(fanout, *recorders),
+        observer=Observers(SessionLog(), figures, *(() if around is None else around.observers), *recorders),
+        events=None if fanout is None else Tee(fanout, figures, *recorders),
         clock=clock,
         ssl_context=ssl.create_default_context(),
         single_use=SINGLE_USE[settings.token_single_use],
         enabled=settings.enable_ws_proxy,
         others=False,
+        timed=figures.relay.observe,
     )
 
     app = FastAPI(title="voxgate", version=VERSION, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     install(app)
     app.include_router(create_token_router(tokens, respond))
-    plane = None if around is None else around.plane
-    app.include_router(create_router(realtime, respond, plane=plane, fanout=fanout, kept=kept))
+    health = gateway_health(
+        realtime,
+        plane=None if around is None else around.plane,
+        fanout=fanout,
+        kept=kept,
+        data_dir=None if around is None else settings.data_dir,
+        upstream=upstream,
+    )
+    sources = [partial(figures.readings, realtime), partial(health_readings, health)]
+    sources += [] if fanout is None else [partial(fanout_readings, fanout)]
+    sources += [] if kept is None else [partial(store_readings, kept)]
+    metrics = None if settings.metrics == "off" else Exposition(sources, worker=settings.worker)
+    reader = None if settings.metrics == "open" else RequestGate(origins, authenticators)
+    app.include_router(create_router(health, respond, metrics=metrics, gate=reader))
     if kept is not None:
         app.include_router(kept.router(ReaderGate(origins, authenticators), respond))
     if fanout is not None:
@@ -201,8 +221,8 @@ def compose(
             )  # fixtures: no secrets there
         else:
             app.include_router(create_stub_router(respond, around.php, gate=gate))
-    guarded = CorsMiddleware(app, origins)
-    return Gateway(settings, EnvelopeMiddleware(guarded), realtime, revocations, fanout, dev_key, tuple(made))
+    guarded = TokenDecisions(CorsMiddleware(app, origins), figures.decided)
+    return Gateway(settings, EnvelopeMiddleware(guarded), realtime, revocations, fanout, health, dev_key, tuple(made))
 
 
 def origin_policy(settings: Settings, made: list[str]) -> OriginPolicy:

@@ -9,6 +9,7 @@ import secrets
 import socket
 import sys
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
@@ -28,13 +29,14 @@ from voxgate_gateway.stop_signals import StopSignals
 from voxgate_gateway.store.location import locate
 from voxgate_gateway.store.modes import StoreMode
 from voxgate_gateway.version import VERSION
+from voxgate_observability import Phase
 from voxgate_responder import http_protocol
 from voxgate_security import Revocation
 
 if TYPE_CHECKING:
     from voxgate_gateway.store.service import ConversationStore
 
-__all__ = ["bind", "loop_factory", "print_ready", "run", "serve", "tell_made", "url_of"]
+__all__ = ["bind", "drain", "loop_factory", "print_ready", "run", "serve", "tell_made", "url_of"]
 
 GRACEFUL_SECONDS: Final = 10
 """How long requests and sessions may take to end after a stop was asked for."""
@@ -126,8 +128,8 @@ async def serve(
         assert gateway.fanout is not None
         if not settings.worker:
             tell_made(settings, gateway)
-        server = _Server(_uvicorn_config(gateway), lambda: ready(gateway))
-        signals.catch(lambda number: server.handle_exit(number, None))
+        server = _Server(_uvicorn_config(gateway), lambda: _be_ready(gateway, ready))
+        signals.catch(lambda number: drain(gateway, partial(server.handle_exit, number, None)))
         # From here on nothing is left half done: what follows is undone before a signal ends the process.
         await stack.enter_async_context(gateway.fanout.running())
         if control is not None:
@@ -204,6 +206,22 @@ async def _close_revoked(gateway: Gateway) -> None:
         logger.info("a revocation was heard of", extra={"closed": closed})
 
     await gateway.revocations.watch(close)
+
+
+def _be_ready(gateway: Gateway, ready: Callable[[Gateway], None]) -> None:
+    gateway.health.phase = Phase.READY
+    ready(gateway)
+
+
+def drain(gateway: Gateway, leave: Callable[[], None]) -> None:
+    """Say that we are going, wait until those who ask have heard it, and go; a second signal does not wait."""
+    seconds = gateway.settings.drain_seconds
+    is_first, gateway.health.phase = gateway.health.phase is not Phase.DRAINING, Phase.DRAINING
+    if is_first and seconds:
+        logger.info("draining", extra={"seconds": seconds})
+        asyncio.get_running_loop().call_later(seconds, leave)
+    else:
+        leave()
 
 
 async def _stop_when(stop: asyncio.Event, server: uvicorn.Server) -> None:

@@ -54,6 +54,9 @@ def _number(text: object) -> object:
 
 CommaList = Annotated[str, NoDecode, AfterValidator(_members)]
 
+MAX_DRAIN_SECONDS: Final = 300.0
+"""Longer than any load balancer takes to notice."""
+
 
 class Settings(BaseSettings):
     """What a deployment may set. Each field's alias is its environment variable."""
@@ -190,6 +193,17 @@ class Settings(BaseSettings):
     )
     worker: str = Field(
         "", alias="VOXGATE_WORKER", description="set by `voxgate serve --workers` for its workers; leave it alone"
+    )
+    metrics: Literal["key", "open", "off"] = Field(
+        "key", alias="VOXGATE_METRICS", description="/metrics is for an operator's key, for everybody, or for nobody"
+    )
+    drain_seconds: float = Field(
+        0.0,
+        alias="VOXGATE_DRAIN_SECONDS",
+        ge=0,
+        le=MAX_DRAIN_SECONDS,
+        allow_inf_nan=False,
+        description="seconds from SIGTERM in which /readyz says draining while new sessions still come through",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", alias="VOXGATE_LOG_LEVEL", description="least severe log line written"

@@ -28,7 +28,7 @@ from voxgate_core import (
     VoxgateError,
     trace_from_headers,
 )
-from voxgate_realtime.context import RelayContext
+from voxgate_realtime.context import RelayContext, unheard
 from voxgate_realtime.frame_protocol import FrameProtocol
 from voxgate_realtime.handshake import (
     PATHS,
@@ -60,6 +60,7 @@ class RealtimeServer:
     ``enabled`` off closes every session 1013. ``single_use`` names the dialects on which a token opens one session.
     ``others`` off answers 404 to an upgrade on any other path: for an app that has no WebSocket routes of its own.
     ``events`` takes what :mod:`voxgate_realtime.voice_events` lists, with ``event_source`` as its CloudEvents source.
+    ``timed`` is told what the relay added to a message, in seconds, for one message in so many; it may not wait.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class RealtimeServer:
         others: bool = True,
         events: EventSink | None = None,
         event_source: str = DEFAULT_SOURCE,
+        timed: Callable[[float], None] = unheard,
     ) -> None:
         limits = limits or RelayLimits()
         self.sessions = Sessions(limits)
@@ -96,11 +98,20 @@ class RealtimeServer:
             single_use=single_use,
             events=NullSink() if events is None else events,
             event_source=event_source,
+            timed=timed,
         )
 
     def protocol_class(self) -> type[asyncio.Protocol]:
         """The class for uvicorn's ``ws=`` slot, bound to this server."""
         return type("VoxgateRealtime", (UpgradeProtocol,), {"server": self})
+
+    def traffic(self) -> dict[str, tuple[int, int]]:
+        """Messages and bytes of the sessions that are live now, by the side that sent them: ``client``, ``upstream``."""
+        relays = [session for session in self.sessions if isinstance(session, Relay)]
+        return {
+            "client": (sum(r.client.messages for r in relays), sum(r.client.bytes for r in relays)),
+            "upstream": (sum(r.upstream.messages for r in relays), sum(r.upstream.bytes for r in relays)),
+        }
 
     def revoke(self, revoked: Callable[[Grant], bool]) -> int:
         """Close the live sessions whose grant matches; how many."""

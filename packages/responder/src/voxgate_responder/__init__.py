@@ -2,7 +2,7 @@
 
 from voxgate_responder.context import OPENAI_PREFIXES, Rendering, current_rendering, is_openai
 from voxgate_responder.envelope import encode, instance_of, openai_error_body, problem_body, success_body
-from voxgate_responder.handlers import install
+from voxgate_responder.handlers import REFUSAL_KEY, install
 from voxgate_responder.headers import SECURITY_HEADERS, security_headers
 from voxgate_responder.http import HEADER_TIMEOUT, MAX_HEAD, EnvelopeHttpProtocol, http_protocol
 from voxgate_responder.middleware import BODY_LIMIT, BODY_TIMEOUT, EnvelopeMiddleware
@@ -17,6 +17,7 @@ __all__ = [
     "HEADER_TIMEOUT",
     "MAX_HEAD",
     "OPENAI_PREFIXES",
+    "REFUSAL_KEY",
     "SECURITY_HEADERS",
     "EnvelopeHttpProtocol",
     "EnvelopeMiddleware",

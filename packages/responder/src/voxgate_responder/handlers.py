@@ -11,7 +11,10 @@ from voxgate_core import VoxgateError
 from voxgate_responder.problem import problem_of
 from voxgate_responder.responses import error_response
 
-__all__ = ["install"]
+__all__ = ["REFUSAL_KEY", "install"]
+
+REFUSAL_KEY = "voxgate.refusal"
+"""Where the ASGI scope of a request holds the error that it was answered with: for whoever counts outside."""
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Methods looked for when a 405 lists what is allowed."""
@@ -40,6 +43,7 @@ async def _answer(request: Request, exception: Exception) -> Response:
     if request.scope["type"] == "websocket":
         # Only the middleware knows whether the socket was accepted, so whether to refuse it or to close it.
         raise error
+    request.scope[REFUSAL_KEY] = error
     response = error_response(error, status=status)
     if status == _METHOD_NOT_ALLOWED:
         response.headers["allow"] = _allowed(request, response.headers.get("allow", ""))

@@ -37,6 +37,11 @@ class Conversations:
         self._database = database
         self._clock = clock
 
+    async def ping(self) -> None:
+        """Ask the database for nothing: whether it answers at all."""
+        async with self._database.reading() as connection:
+            await connection.execute(select(1))
+
     async def list(self, subject: str | None, *, q: str | None, after: Place | None, limit: int) -> Page:
         """Newest first. With ``q``, those in which somebody said it, whatever its case.
 
