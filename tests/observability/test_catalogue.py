@@ -29,7 +29,7 @@ def test_buckets_are_cumulative_and_end_with_all(values: list[float]) -> None:
     for value in values:
         histogram.observe(value)
     buckets = histogram.cumulative()
-    assert buckets[-1] == ("+Inf", len(values))
+    assert buckets[-1] == ("+Inf", float(len(values)))
     expected = [(str(limit), float(sum(value <= limit for value in values))) for limit in FIRST_AUDIO_BOUNDS]
     assert buckets[:-1] == expected
     assert histogram.total == pytest.approx(sum(values))

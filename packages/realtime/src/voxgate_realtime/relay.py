@@ -21,7 +21,7 @@ from voxgate_realtime.events import screen_client, screen_upstream
 from voxgate_realtime.frame_protocol import sender
 from voxgate_realtime.handshake import Credential, Dialect, auth_success, read_auth_message
 from voxgate_realtime.session import Session, State, Trigger
-from voxgate_realtime.sides import TEXT, Side, nothing
+from voxgate_realtime.sides import TEXT, UNTIMED, Side, nothing
 from voxgate_realtime.voice_feed import DEAF, VoiceFeed
 
 __all__ = ["Relay"]
@@ -30,9 +30,6 @@ CLOSE: Final = WSMsgType.CLOSE
 PROTOCOL_ERROR: Final = 1002
 NO_STATUS: Final = 1005
 ABNORMAL: Final = 1006
-
-UNTIMED: Final = 0b111111
-"""Every 64th message of a side is timed, its first one included: a mask costs less than a clock."""
 
 T = TypeVar("T")
 
@@ -253,9 +250,7 @@ class Relay:
         self._on_proven()
         self._tell(context.observer.opened, grant)
         model = context.upstream.model if self._model is None else self._model
-        self.upstream.heard = self.voice.start(
-            grant, origin=self._origin, dialect=self._dialect.value, model=model
-        )  # fmt: skip
+        self.upstream.heard = self.voice.start(grant, origin=self._origin, dialect=self._dialect.value, model=model)
         if self._dialect is Dialect.NATIVE:
             event = auth_success(grant.session_id, expires_at=grant.expires_at, resumed=False, received=0)
             self.client.say(event)
