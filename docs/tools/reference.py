@@ -1,21 +1,26 @@
-"""Writes docs/reference/ and docs/gates/ from the code: ``python docs/tools/reference.py``. The pages are committed.
+"""Writes docs/reference/, docs/gates/ and the examples of settings from the code. The pages are committed.
 
-Run it in an environment that has the workspace installed (``nox -s dev`` makes one).
+``python docs/tools/reference.py`` writes, ``--check`` only says what is stale (exit 1), ``--facts`` prints as JSON what
+documents written by hand must agree with. Run it where the workspace is installed (``nox -s dev`` makes such a place).
 """
 
+import json
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
 
-from voxgate_core import ERRORS, ErrorKind, Retry
+from voxgate_core import ERRORS, Environment, ErrorKind, Retry
 from voxgate_gates import ALL_CHECKS, Check
-from voxgate_gateway.settings import Settings
+from voxgate_gateway.settings import DEV_ORIGINS, Settings
+from voxgate_observability import METRICS
 from voxgate_realtime import TRANSITIONS, State, Trigger
 
-__all__ = ["FOLDERS", "pages"]
+__all__ = ["FOLDERS", "examples", "facts", "pages"]
 
+ROOT: Final = Path(__file__).resolve().parents[2]
 DOCS: Final = Path(__file__).resolve().parents[1]
 FOLDERS: Final = ("gates", "reference")
 """Folders of docs/ that hold nothing but pages written here."""
@@ -159,28 +164,121 @@ def check_page(check: Check) -> Iterator[str]:
     yield "```"
 
 
+def metrics() -> Iterator[str]:
+    """Every metric of /metrics."""
+    yield "# Metrics"
+    yield ""
+    yield NOTICE
+    yield ""
+    yield "What `/metrics` shows, in Prometheus's text format, beside the usual figures of the process. Each stands at 0 until"
+    yield "something happens. [Observability](../OBSERVABILITY.md#metrics) says who may read it and what to watch."
+    yield ""
+    rows = ((f"`{m.name}`", str(m.kind), ", ".join(f"`{label}`" for label in m.labels), m.help) for m in METRICS)
+    yield from table(("metric", "type", "labels", "meaning"), rows)
+
+
+EXAMPLE_ORIGINS: Final = {
+    Environment.PREVIEW: "https://preview.voice.example.com",
+    Environment.PROD: "https://voice.example.com",
+}
+"""Where the pages of a deployment are, in the examples and in docs/SECURITY.md."""
+
+INTERNAL: Final = ("VOXGATE_WORKER",)
+
+
+def example(environment: Environment) -> Iterator[str]:
+    """The settings of one environment as a file for a shell or systemd."""
+    yield f"# Settings of a {environment} gateway, all of them. Written by docs/tools/reference.py from the code."
+    yield "# Copy it, take the # from what you set, and ask `voxgate config check`."
+    yield ""
+    yield f"VOXGATE_ENV={environment}"
+    if environment in EXAMPLE_ORIGINS:
+        yield f"ALLOWED_ORIGINS={EXAMPLE_ORIGINS[environment]}"
+    for field in Settings.model_fields.values():
+        if field.alias in ("VOXGATE_ENV", *INTERNAL):
+            continue
+        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
+        shown = str(default).lower() if isinstance(default, bool) else "" if default is None else str(default)
+        yield ""
+        yield f"# {field.description}"
+        yield f"# {field.alias}={shown}"
+
+
+def examples() -> dict[str, str]:
+    """The whole text of each example of settings, by its name in the repository's root."""
+    names = {Environment.DEV: ".env.example"} | {e: f".env.{e}.example" for e in EXAMPLE_ORIGINS}
+    return {name: "\n".join(example(environment)) + "\n" for environment, name in names.items()}
+
+
+def facts() -> dict[str, object]:
+    """What documents written by hand must agree with. ``ttl`` is seconds."""
+    return {
+        "ttl": {str(environment): environment.token_ttl for environment in Environment},
+        "devOrigins": list(DEV_ORIGINS),
+        "settings": [str(field.alias) for field in Settings.model_fields.values() if field.alias not in INTERNAL],
+        "metrics": [metric.name for metric in METRICS],
+    }
+
+
 def pages() -> dict[str, str]:
     """The whole text of every page, by its path in docs/."""
-    written = {
+    texts = {
         "reference/checks.md": checks(),
         "reference/errors.md": errors(),
+        "reference/metrics.md": metrics(),
         "reference/sessions.md": sessions(),
         "reference/settings.md": settings(),
     } | {f"gates/{check.id}.md": check_page(check) for check in ALL_CHECKS}
-    return {path: "\n".join(lines) + "\n" for path, lines in written.items()}
+    return {path: "\n".join(lines) + "\n" for path, lines in texts.items()}
 
 
-def main() -> None:
-    wanted = pages()
+def written() -> dict[Path, str]:
+    """Every file that comes from the code, by its path."""
+    return {DOCS / path: text for path, text in pages().items()} | {
+        ROOT / name: text for name, text in examples().items()
+    }
+
+
+def leftovers(wanted: Iterable[Path]) -> list[Path]:
+    """Pages of things that the code has no more."""
+    known = frozenset(wanted)
+    return [page for folder in FOLDERS for page in sorted((DOCS / folder).glob("*.md")) if page not in known]
+
+
+def check() -> int:
+    """Say what is stale, and leave it alone."""
+    wanted = written()
+    stale = [path for path, text in wanted.items() if not path.is_file() or path.read_text("utf-8") != text]
+    for path in [*stale, *leftovers(wanted)]:
+        print(path.relative_to(ROOT))
+    return 1 if stale or leftovers(wanted) else 0
+
+
+def write() -> int:
+    """Write them all, and remove what is left over."""
+    wanted = written()
     for path, text in wanted.items():
-        (DOCS / path).parent.mkdir(exist_ok=True)
-        (DOCS / path).write_text(text, "utf-8")
-    stale = [page for folder in FOLDERS for page in (DOCS / folder).glob("*.md")]
-    for page in stale:
-        if str(page.relative_to(DOCS)) not in wanted:
-            page.unlink()
-    print(f"wrote {len(wanted)} pages")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, "utf-8")
+    for page in leftovers(wanted):
+        page.unlink()
+    print(f"wrote {len(wanted)} files")
+    return 0
+
+
+def main(words: Sequence[str]) -> int:
+    match words:
+        case []:
+            return write()
+        case ["--check"]:
+            return check()
+        case ["--facts"]:
+            print(json.dumps(facts(), indent=2))
+            return 0
+        case _:
+            print(f"usage: {Path(__file__).name} [--check | --facts]", file=sys.stderr)
+            return 2
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

@@ -7,10 +7,10 @@ from tests.gates.samples import made_report, made_result
 from voxgate_gates import write_reports
 
 
-def test_three_files_appear_and_no_draft_stays(tmp_path: Path) -> None:
+def test_four_files_appear_and_no_draft_stays(tmp_path: Path) -> None:
     folder = tmp_path / "build" / "gates"
     written = write_reports(made_report(made_result()), folder, {})
-    assert [path.name for path in written] == ["report.json", "junit.xml", "summary.md"]
+    assert [path.name for path in written] == ["report.html", "report.json", "junit.xml", "summary.md"]
     assert sorted(folder.iterdir()) == sorted(written)
     assert json.loads((folder / "report.json").read_text())["verdict"] == "pass"
 
@@ -32,4 +32,4 @@ def test_a_file_that_can_not_be_replaced_leaves_no_draft(tmp_path: Path) -> None
     (tmp_path / "report.json").mkdir()
     with pytest.raises(OSError, match=r"report\.json"):
         write_reports(made_report(), tmp_path, {})
-    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "report.json"]

@@ -48,6 +48,7 @@ class Need(StrEnum):
     REMOTE_PHP = "a PHP base (--php-base)"
     COMMAND = "the voxgate command of a gateway that the gates started"
     PROJECT = "the project's own folder (--project)"
+    SITE = "mkdocs and mkdocs-material beside the gates (`nox -s gates` installs them)"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from voxgate_gates.checks import ALL_CHECKS, GATES
 from voxgate_gates.harness import SERVE, VOXGATE, StartFailed, StopFailed, running_target
 from voxgate_gates.interrupt import stop_event
 from voxgate_gates.php import SHIM, running_shim, shim_fault
+from voxgate_gates.project import find_project, has_site_tools
 from voxgate_gates.report.document import report_json
 from voxgate_gates.report.folder import REPORT_DIR, write_reports
 from voxgate_gates.report.terminal import print_report
@@ -52,6 +53,7 @@ class _Plan:
     target: Target | None
     remote_php: str | None
     remote_php_key: str | None = field(repr=False)
+    project: Path | None
 
 
 @click.command()
@@ -104,6 +106,11 @@ class _Plan:
     show_default=True,
     help="The environment variable that holds the key of --php-base, where it wants one.",
 )
+@click.option(
+    "--project",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The project whose documents the docs gate judges. [default: this directory, where it is one]",
+)
 @click.option("--report-dir", type=click.Path(file_okay=False, path_type=Path), default=REPORT_DIR, show_default=True)
 @click.option(
     "--serve-command",
@@ -124,7 +131,7 @@ class _Plan:
 def gates(
     target: str | None, only: tuple[str, ...], profile: str, strict: bool, key_env: str, issuer_key_env: str,
     origin: str | None, other_origin: str | None, environment: str | None, php_shim: Path, php_base: str | None,
-    php_key_env: str, report_dir: Path, serve_command: str | None, voxgate_command: str | None, as_json: bool, listing: bool,
+    php_key_env: str, project: Path | None, report_dir: Path, serve_command: str | None, voxgate_command: str | None, as_json: bool, listing: bool,
 ) -> None:  # fmt: skip
     """Prove the gateway's promises against a URL.
 
@@ -170,6 +177,7 @@ def gates(
         given,
         php_base,
         os.environ.get(php_key_env) or None,
+        find_project(project),
     )
     console = Console(stderr=as_json)
     with _progress(console) as progress:
@@ -203,7 +211,13 @@ async def _run(plan: _Plan, progress: Progress) -> RunReport:
 
 
 async def _judge(plan: _Plan, target: Target, stop: asyncio.Event, progress: Progress) -> RunReport:
-    target = replace(target, remote_php=plan.remote_php, remote_php_key=plan.remote_php_key)
+    target = replace(
+        target,
+        remote_php=plan.remote_php,
+        remote_php_key=plan.remote_php_key,
+        project=plan.project,
+        site_tools=has_site_tools(),
+    )
     async with _with_shim(plan, target) as ready:
         return await run_checks(
             ready, plan.checks, version=__version__, strict=plan.strict, stop=stop, progress=progress

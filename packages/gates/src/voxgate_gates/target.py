@@ -32,6 +32,7 @@ class Routes:
     fanout: str = "/api/voice/fanout"
     fanout_stub: str = "/api/voice/fanout/stub"
     health: str = "/api/health"
+    metrics: str = "/metrics"
     native: str = "/realtime"
     openai: str = "/v1/realtime?model=gpt-realtime-2.1"
     missing: str = "/api/there-is-nothing-here"
@@ -43,7 +44,7 @@ class Target:
 
     ``php`` is where the PHP shim answers, and ``php_absent`` why it does not, where that is known; ``remote_php`` is a
     PHP backend elsewhere. ``command`` is the `voxgate` command of a gateway that the gates started themselves, and
-    ``project`` the folder whose documents and workflows are judged.
+    ``project`` the folder whose documents and workflows are judged; ``site_tools`` says that its site can be built here.
 
     Raises :class:`TargetError` for a URL that is not ``http(s)://host[:port][/path]`` or an unknown environment.
     """
@@ -62,6 +63,7 @@ class Target:
     remote_php_key: str | None = field(default=None, repr=False)
     command: tuple[str, ...] = ()
     project: Path | None = None
+    site_tools: bool = False
 
     def __post_init__(self) -> None:
         if self.environment not in TOKEN_TTL:
@@ -115,6 +117,7 @@ class Target:
             Need.REMOTE_PHP: self.remote_php,
             Need.COMMAND: self.command,
             Need.PROJECT: self.project,
+            Need.SITE: self.site_tools,
         }
         return [need for need in Need if need in needs and not given[need]]
 

@@ -5,6 +5,7 @@ from voxgate_gates.checks import (
     build_fanout,
     data_endpoints,
     data_upkeep,
+    docs,
     realtime,
     realtime_turns,
     security,
@@ -21,6 +22,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     *build_fanout.suite,
     *data_endpoints.suite,
     *data_upkeep.suite,
+    *docs.suite,
 )
 
 GATES: tuple[str, ...] = tuple(dict.fromkeys(check.gate for check in ALL_CHECKS))

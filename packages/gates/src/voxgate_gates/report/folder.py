@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from voxgate_gates.report.document import report_json
+from voxgate_gates.report.html import report_html
 from voxgate_gates.report.junit import junit_xml
 from voxgate_gates.report.summary import summary_markdown
 from voxgate_gates.result import RunReport
@@ -20,11 +21,17 @@ STEP_SUMMARY: Final = "GITHUB_STEP_SUMMARY"
 
 
 def write_reports(report: RunReport, folder: Path, environment: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
-    """Write ``report.json``, ``junit.xml`` and ``summary.md``; the paths. Raises ``OSError`` when it can't."""
+    """Write ``report.html``, ``report.json``, ``junit.xml`` and ``summary.md``; the paths. Raises ``OSError`` when it can't."""
     folder.mkdir(parents=True, exist_ok=True)
     summary = summary_markdown(report)
     written = []
-    for name, text in (("report.json", report_json(report)), ("junit.xml", junit_xml(report)), ("summary.md", summary)):
+    texts = {
+        "report.html": report_html(report),
+        "report.json": report_json(report),
+        "junit.xml": junit_xml(report),
+        "summary.md": summary,
+    }
+    for name, text in texts.items():
         path = folder / name
         write_whole(path, text)
         written.append(path)

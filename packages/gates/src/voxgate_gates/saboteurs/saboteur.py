@@ -33,6 +33,7 @@ _PART_OF_NEED: Final = {
     Need.REMOTE_PHP: Part.REMOTE,
     Need.COMMAND: Part.COMMAND,
     Need.PROJECT: Part.PROJECT,
+    Need.SITE: Part.PROJECT,
 }
 
 _GATEWAY_NEEDS: Final = frozenset({Need.KEY, Need.ISSUER, Need.ORIGIN, Need.OTHER_ORIGIN})

@@ -19,6 +19,7 @@ from voxgate_gates import __version__
 from voxgate_gates.check import Check
 from voxgate_gates.harness import running_target
 from voxgate_gates.php import running_shim, shim_fault
+from voxgate_gates.project import has_site_tools
 from voxgate_gates.result import RunReport, Verdict
 from voxgate_gates.runner import run_checks
 from voxgate_gates.saboteurs.proxy import lying_proxy
@@ -116,7 +117,7 @@ async def honest_target(shim: Path, project: Path | None) -> AsyncIterator[Targe
     Raises :class:`StartFailed`, :class:`StopFailed`.
     """
     async with running_target(settings=SETTINGS) as started:
-        target = replace(started, project=project)
+        target = replace(started, project=project, site_tools=has_site_tools())
         fault = shim_fault(shim)
         if fault is not None:
             yield replace(target, php_absent=fault)
