@@ -3,6 +3,7 @@
 # ///
 """Every gate and every chore is a session. `nox -l` is the menu; `nox -s gates` is the main job."""
 
+import hashlib
 import shutil
 import sys
 from pathlib import Path
@@ -177,6 +178,42 @@ def site(session: nox.Session) -> None:
     """Build the documentation site, strictly, into build/site."""
     install(session, groups=("site",))
     session.run("mkdocs", "build", "--strict", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Build every wheel and sdist, check them, install them bare, and run the gates from there.
+
+    The gates judge the version, its changelog entry and its documents too. What to publish lies in build/release/.
+    """
+    install(session, groups=("release",))
+    folder = ROOT / "build" / "release"
+    shutil.rmtree(folder, ignore_errors=True)
+    for package in PACKAGES:
+        session.run(
+            "python", "-m", "build", "--installer=uv", f"--outdir={folder / 'dist'}", f"packages/{package}", silent=True
+        )
+    files = sorted((folder / "dist").iterdir())
+    if len(files) != 2 * len(PACKAGES):
+        session.error(
+            f"{len(files)} files were built from {len(PACKAGES)} packages: a wheel and an sdist of each were wanted"
+        )
+    session.run("twine", "check", "--strict", *map(str, files))
+    bare = folder / "venv"
+    uv = (sys.executable, "-m", "uv")
+    session.run(*uv, "venv", "--quiet", str(bare), external=True)
+    wheels = [str(file) for file in files if file.suffix == ".whl"]
+    session.run(
+        *uv, "pip", "install", "--quiet", f"--python={bare}", "--constraint=constraints.txt", *wheels, external=True
+    )
+    voxgate = str(bare / "bin" / "voxgate")
+    with session.chdir(session.create_tmp()):  # nothing of the repository is found by being here
+        session.run(voxgate, "--version", external=True)
+        places = (f"--php-shim={ROOT / 'php_shim'}", f"--project={ROOT}", f"--report-dir={folder / 'gates'}")
+        session.run(voxgate, "gates", *places, *session.posargs, external=True)
+    for file in files:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        session.log(f"{digest}  {file.stat().st_size:8d}  {file.name}")
 
 
 @nox.session
