@@ -71,7 +71,7 @@ def layers(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run every test with coverage; words after `--` go to pytest."""
-    install(session, *PACKAGES, groups=("test",))
+    install(session, *PACKAGES, groups=("test", "site"))
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", *session.posargs)
     session.run("coverage", "combine", "--quiet")

@@ -27,11 +27,8 @@ BODY_BYTES: Final = 32 * 1024 * 1024
 
 CHUNK: Final = 256 * 1024
 
-LINGER_SECONDS: Final = 5.0
+LINGER_SECONDS: Final = 10.0
 """How long a client may go on sending after its session has ended."""
-
-PAUSE_SECONDS: Final = 1.0
-"""Silence after which a client is taken to have read what it was sent."""
 
 ANSWER_SECONDS: Final = 30.0
 """How long the honest target may take to answer."""
@@ -205,10 +202,10 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, firs
 
 
 async def _linger(reader: asyncio.StreamReader) -> None:
-    """Read what a client still sends until it pauses: a reset would take from it the close frame that was sent last."""
+    """Read what a client still sends until it hangs up: a reset would take from it the close frame that was sent last."""
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(LINGER_SECONDS):
-            while await asyncio.wait_for(reader.read(CHUNK), PAUSE_SECONDS):
+            while await reader.read(CHUNK):
                 continue
 
 

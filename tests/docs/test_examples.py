@@ -1,0 +1,140 @@
+"""The examples that pages include are run as they stand: Python, PHP and a page in a real browser."""
+
+import asyncio
+import functools
+import importlib.util
+import json
+import shutil
+import sys
+import threading
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType
+
+import httpx
+import pytest
+from openai import AsyncOpenAI
+from playwright.async_api import async_playwright
+from standardwebhooks import Webhook
+
+from tests.docs.pages import DOCS, ROOT
+from tests.gateway.rig import BEARER, OPERATOR_KEY, PREVIEW, Served, served
+
+EXAMPLES = DOCS / "examples"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CLIP = ROOT / "packages" / "gates" / "src" / "voxgate_gates" / "clips" / "order.wav"
+
+
+def module(name: str) -> ModuleType:
+    path = EXAMPLES / "python" / name
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Served]:
+    async with served() as running:
+        yield running
+
+
+async def test_a_backend_gives_its_users_tokens(gateway: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOXGATE", gateway.url)
+    monkeypatch.setenv("KEY", OPERATOR_KEY)
+    backend = httpx.ASGITransport(module("token_from_backend.py").app)
+    async with httpx.AsyncClient(transport=backend, base_url="http://backend") as http:
+        granted = (await http.post("/voice-token", headers={"X-Session": "ada"})).json()
+        assert set(granted) == {"token", "url", "expiresAt"}
+        assert (await http.post("/voice-token")).status_code == 401
+        monkeypatch.setenv("KEY", "vk_wrong")
+        refused = await http.post("/voice-token", headers={"X-Session": "ada"})
+    assert refused.status_code == 502
+    assert OPERATOR_KEY not in refused.text
+
+
+async def test_a_webhook_believes_its_gateway_alone_and_takes_an_event_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    monkeypatch.setenv("WEBHOOK_SECRET", secret)
+    event = json.dumps({"id": "evt_1", "type": "voice.session.ended", "data": {"turns": 1}})
+    now = datetime.now(UTC)
+    headers = {"webhook-id": "evt_1", "webhook-timestamp": str(int(now.timestamp()))}
+    signed = {**headers, "webhook-signature": Webhook(secret).sign("evt_1", now, event)}
+    app = httpx.ASGITransport(module("verify_webhook.py").app)
+    async with httpx.AsyncClient(transport=app, base_url="http://webhook") as http:
+        answers = [await http.post("/events", content=event, headers=signed) for _ in range(2)]
+        forged = await http.post("/events", content=event, headers={**headers, "webhook-signature": "v1,AAAA"})
+    assert [answer.status_code for answer in (*answers, forged)] == [204, 204, 401]
+    assert capsys.readouterr().out == "voice.session.ended {'turns': 1}\n"
+
+
+@pytest.mark.skipif(shutil.which("php") is None, reason="php is not installed: apt-get install php-cli")
+@pytest.mark.parametrize(("key", "member"), [(OPERATOR_KEY, "token"), ("vk_wrong", "error")])
+async def test_a_php_page_gives_a_token_or_says_why_not(gateway: Served, key: str, member: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        "php", str(EXAMPLES / "php" / "token.php"),
+        env={"VOXGATE": gateway.url, "KEY": key, "PATH": "/usr/bin:/bin"}, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    said, _ = await process.communicate()
+    assert process.returncode == 0
+    assert member in json.loads(said)
+
+
+async def test_openais_own_client_needs_another_address_and_key_alone(gateway: Served) -> None:
+    async with AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=await gateway.token()) as client:
+        async with client.realtime.connect(model="gpt-realtime-2.1") as connection:
+            assert (await connection.recv()).type == "session.created"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
+async def test_a_page_opens_a_session_without_ever_seeing_a_key(tmp_path: Path) -> None:
+    shutil.copy(EXAMPLES / "page" / "session.js", tmp_path)
+    (tmp_path / "index.html").write_text("<!doctype html><title>page</title><script src=session.js></script>")
+    handler = functools.partial(_Quiet, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as site:
+        thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        origin = f"http://127.0.0.1:{site.server_address[1]}"
+        try:
+            async with served({**PREVIEW, "ALLOWED_ORIGINS": origin}) as gateway, async_playwright() as playwright:
+                answer = await gateway.http.post("/api/realtime/token", json={"origin": origin}, headers=BEARER)
+                data = answer.json()["data"]
+                browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+                page = await browser.new_page()
+                granted = json.dumps({"token": data["token"], "url": data["url"]})
+                await page.route("**/token", lambda route: route.fulfill(body=granted, content_type="application/json"))
+                await page.goto(f"{origin}/index.html")
+                types = await page.evaluate(
+                    """() => new Promise((resolve) => {
+                        const types = [];
+                        openSession("/token", { onEvent: (event) => {
+                            types.push(event.type);
+                            if (types.length === 2) resolve(types);
+                        }});
+                    })"""
+                )
+                await browser.close()
+        finally:
+            site.shutdown()
+            thread.join()
+    assert types == ["auth_success", "session.created"]
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        return None
+
+
+def test_the_recording_of_the_quickstart_is_what_it_needs() -> None:
+    import wave
+
+    with wave.open(str(CLIP), "rb") as clip:
+        assert (clip.getframerate(), clip.getnchannels(), clip.getsampwidth()) == (24_000, 1, 2)
+    assert "order.wav" in (DOCS / "quickstart.md").read_text("utf-8")
+    assert sys.version_info >= (3, 11)
