@@ -4,13 +4,15 @@ from tests.gates.saboteurs.spoiling import checks_of, spoiled
 from voxgate_gates.saboteurs import Saboteur
 from voxgate_gates.saboteurs.build import SABOTEURS
 
-
-def test_every_fan_out_check_has_its_saboteur() -> None:
-    wanted = {check for check in checks_of("build") if check.startswith("build.fanout-")}
-    assert {saboteur.check for saboteur in SABOTEURS} == wanted
+OVER_HTTP = [saboteur for saboteur in SABOTEURS if saboteur.lie is not None]
+"""The others start gateways of their own: the tests of their checks let them lie."""
 
 
-@pytest.mark.parametrize("saboteur", SABOTEURS, ids=lambda saboteur: saboteur.id)
+def test_every_check_of_the_gate_has_its_saboteur() -> None:
+    assert {saboteur.check for saboteur in SABOTEURS} == checks_of("build")
+
+
+@pytest.mark.parametrize("saboteur", OVER_HTTP, ids=lambda saboteur: saboteur.id)
 async def test_each_is_caught_by_its_check(saboteur: Saboteur) -> None:
     assert (await spoiled(saboteur)).is_caught
 

@@ -48,6 +48,7 @@ class Need(StrEnum):
     REMOTE_PHP = "a PHP base (--php-base)"
     COMMAND = "the voxgate command of a gateway that the gates started"
     PROJECT = "the project's own folder (--project)"
+    COVERAGE = "a run of the tests on these very sources (`nox -s tests`)"
     SITE = "mkdocs and mkdocs-material beside the gates (`nox -s gates` installs them)"
 
 

@@ -16,6 +16,7 @@ from rich.console import Console
 from voxgate_gates import __version__
 from voxgate_gates.check import Check, Need, select
 from voxgate_gates.checks import ALL_CHECKS, GATES
+from voxgate_gates.coverage import has_coverage
 from voxgate_gates.harness import SERVE, VOXGATE, StartFailed, StopFailed, running_target
 from voxgate_gates.interrupt import stop_event
 from voxgate_gates.php import SHIM, running_shim, shim_fault
@@ -217,6 +218,7 @@ async def _judge(plan: _Plan, target: Target, stop: asyncio.Event, progress: Pro
         remote_php_key=plan.remote_php_key,
         project=plan.project,
         site_tools=has_site_tools(),
+        coverage=has_coverage(plan.project),
     )
     async with _with_shim(plan, target) as ready:
         return await run_checks(

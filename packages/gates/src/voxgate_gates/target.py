@@ -44,7 +44,8 @@ class Target:
 
     ``php`` is where the PHP shim answers, and ``php_absent`` why it does not, where that is known; ``remote_php`` is a
     PHP backend elsewhere. ``command`` is the `voxgate` command of a gateway that the gates started themselves, and
-    ``project`` the folder whose documents and workflows are judged; ``site_tools`` says that its site can be built here.
+    ``project`` the folder whose documents and workflows are judged; ``site_tools`` says that its site can be built here, ``coverage``
+    that its tests were run.
 
     Raises :class:`TargetError` for a URL that is not ``http(s)://host[:port][/path]`` or an unknown environment.
     """
@@ -64,6 +65,7 @@ class Target:
     command: tuple[str, ...] = ()
     project: Path | None = None
     site_tools: bool = False
+    coverage: bool = False
 
     def __post_init__(self) -> None:
         if self.environment not in TOKEN_TTL:
@@ -118,6 +120,7 @@ class Target:
             Need.COMMAND: self.command,
             Need.PROJECT: self.project,
             Need.SITE: self.site_tools,
+            Need.COVERAGE: self.coverage,
         }
         return [need for need in Need if need in needs and not given[need]]
 

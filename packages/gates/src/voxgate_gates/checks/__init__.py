@@ -3,6 +3,7 @@
 from voxgate_gates.check import Check
 from voxgate_gates.checks import (
     build_fanout,
+    build_health,
     data_endpoints,
     data_upkeep,
     docs,
@@ -20,6 +21,7 @@ ALL_CHECKS: tuple[Check, ...] = (
     *realtime.suite,
     *realtime_turns.suite,
     *build_fanout.suite,
+    *build_health.suite,
     *data_endpoints.suite,
     *data_upkeep.suite,
     *docs.suite,

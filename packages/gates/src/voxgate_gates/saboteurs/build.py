@@ -1,11 +1,15 @@
-"""Saboteurs of the Build gate's fan-out checks: one for each check."""
+"""Saboteurs of the Build gate: one for each check."""
 
 import hashlib
 import json
 import secrets
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 from voxgate_gates.checks.security import BAD_ORIGIN
+from voxgate_gates.coverage import COVERAGE
 from voxgate_gates.saboteurs.lies import (
     ROUTES,
     answers_instead,
@@ -17,7 +21,7 @@ from voxgate_gates.saboteurs.lies import (
     without_key,
 )
 from voxgate_gates.saboteurs.messages import Answer
-from voxgate_gates.saboteurs.saboteur import Exchange, Lie, Saboteur
+from voxgate_gates.saboteurs.saboteur import Exchange, Lie, Part, Saboteur
 
 __all__ = ["SABOTEURS"]
 
@@ -82,6 +86,36 @@ def _as_400(exchange: Exchange, answer: Answer) -> None:
     answer.status = 400
 
 
+_ANY_OTHER_PORT: Final = """
+import os, sys
+command = sys.argv[1:]
+if "--port" in command:
+    command[command.index("--port") + 1] = "0"
+os.execvp(command[0], command)
+"""
+
+_RUNS_AWAY: Final = """
+import signal, subprocess, sys, time
+child = subprocess.Popen(sys.argv[1:])
+if "serve" in sys.argv and "0" in sys.argv:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+sys.exit(child.wait())
+"""
+
+
+def _wrapped(program: str) -> Callable[[Sequence[str]], tuple[str, ...]]:
+    return lambda command: (sys.executable, "-c", program, *command)
+
+
+def _cover_less(project: Path) -> None:
+    """As if half of the tests were gone. Without a run of the tests there is nothing to lie about, and the check skips."""
+    path = project / COVERAGE
+    if path.is_file():
+        document = json.loads(path.read_text("utf-8"))
+        document["totals"]["percent_covered"] = 45.0
+        path.write_text(json.dumps(document), "utf-8")
+
+
 def _saboteur(name: str, lie_name: str, story: str, lie: Lie, *related: str) -> Saboteur:
     names = frozenset(f"build.{check}" for check in related)
     return Saboteur(check=f"build.{name}", name=lie_name, story=story, lie=lie, related=names)
@@ -142,5 +176,26 @@ SABOTEURS: Final = (
         "as-400",
         "A body too large is answered as a bad one.",
         http_lie(POST, _as_400, status=413),
+    ),
+    Saboteur(
+        check="build.port-taken",
+        name="takes-another",
+        story="A gateway that can't have its port takes another one, and says nothing.",
+        part=Part.COMMAND,
+        command=_wrapped(_ANY_OTHER_PORT),
+    ),
+    Saboteur(
+        check="build.leaves-nothing",
+        name="runs-on",
+        story="The process that is told to stop ends, and the one that serves does not.",
+        part=Part.COMMAND,
+        command=_wrapped(_RUNS_AWAY),
+    ),
+    Saboteur(
+        check="build.coverage-floor",
+        name="tests-gone",
+        story="Half of the code is not tested.",
+        part=Part.PROJECT,
+        edit=_cover_less,
     ),
 )

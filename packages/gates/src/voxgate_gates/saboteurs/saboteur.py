@@ -34,6 +34,7 @@ _PART_OF_NEED: Final = {
     Need.COMMAND: Part.COMMAND,
     Need.PROJECT: Part.PROJECT,
     Need.SITE: Part.PROJECT,
+    Need.COVERAGE: Part.PROJECT,
 }
 
 _GATEWAY_NEEDS: Final = frozenset({Need.KEY, Need.ISSUER, Need.ORIGIN, Need.OTHER_ORIGIN})

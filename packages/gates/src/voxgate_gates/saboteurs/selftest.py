@@ -17,6 +17,7 @@ from typing import Final
 
 from voxgate_gates import __version__
 from voxgate_gates.check import Check
+from voxgate_gates.coverage import COVERAGE, SOURCES, has_coverage
 from voxgate_gates.harness import running_target
 from voxgate_gates.php import running_shim, shim_fault
 from voxgate_gates.project import has_site_tools
@@ -117,7 +118,7 @@ async def honest_target(shim: Path, project: Path | None) -> AsyncIterator[Targe
     Raises :class:`StartFailed`, :class:`StopFailed`.
     """
     async with running_target(settings=SETTINGS) as started:
-        target = replace(started, project=project, site_tools=has_site_tools())
+        target = replace(started, project=project, site_tools=has_site_tools(), coverage=has_coverage(project))
         fault = shim_fault(shim)
         if fault is not None:
             yield replace(target, php_absent=fault)
@@ -205,6 +206,10 @@ async def _spoiled(target: Target, saboteur: Saboteur) -> AsyncIterator[Target]:
             await asyncio.to_thread(
                 shutil.copytree, target.project, copy, ignore=shutil.ignore_patterns(*NOT_COPIED), symlinks=True
             )
+            for name in (COVERAGE, SOURCES):  # of what is built, the only files that a check looks at
+                if (target.project / name).is_file():
+                    (copy / name).parent.mkdir(exist_ok=True)
+                    shutil.copy(target.project / name, copy / name)
             saboteur.edit(copy)
             yield replace(target, project=copy)
     else:

@@ -1,0 +1,54 @@
+"""The health step on the real command, and on commands that behave badly."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from voxgate_gates import Check, Result, Target, run_checks
+from voxgate_gates.checks.build_health import suite
+from voxgate_gates.coverage import COVERAGE
+from voxgate_gates.harness import VOXGATE
+from voxgate_gates.saboteurs.build import SABOTEURS
+
+CHECKS: dict[str, Check] = {check.id: check for check in suite}
+
+
+async def judged(name: str, command: tuple[str, ...], project: Path | None = None) -> Result:
+    target = Target("http://127.0.0.1:9", command=command, project=project, coverage=project is not None)
+    return (await run_checks(target, [CHECKS[f"build.{name}"]], version="test")).results[0]
+
+
+@pytest.mark.parametrize("name", ["port-taken", "leaves-nothing"])
+async def test_the_gateway_keeps_its_promise(name: str) -> None:
+    result = await judged(name, VOXGATE)
+    assert result.verdict == "pass", result.echo
+
+
+@pytest.mark.parametrize("name", ["port-taken", "leaves-nothing"])
+async def test_its_saboteur_is_caught(name: str) -> None:
+    (saboteur,) = [saboteur for saboteur in SABOTEURS if saboteur.check == f"build.{name}"]
+    assert saboteur.command is not None
+    result = await judged(name, saboteur.command(VOXGATE))
+    assert result.verdict == "fail", result.echo
+
+
+async def test_a_command_that_never_says_where_it_is_can_not_be_judged() -> None:
+    result = await judged("leaves-nothing", (sys.executable, "-c", "print('hello')"))
+    assert (result.verdict, "no ready line" in result.got) == ("error", True)
+
+
+@pytest.mark.parametrize(("covered", "verdict"), [(95.0, "pass"), (89.9, "fail")])
+async def test_what_is_covered_is_held_to_the_floor(tmp_path: Path, covered: float, verdict: str) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.coverage.report]\nfail_under = 90\n")
+    (tmp_path / "build").mkdir()
+    (tmp_path / COVERAGE).write_text(json.dumps({"totals": {"percent_covered": covered}}))
+    result = await judged("coverage-floor", (), tmp_path)
+    assert result.verdict == verdict
+    assert result.figures == (("covered by tests", f"{covered} %"),)
+
+
+async def test_a_report_that_can_not_be_read_is_not_judged(tmp_path: Path) -> None:
+    result = await judged("coverage-floor", (), tmp_path)
+    assert (result.verdict, "can't be read" in result.got) == ("error", True)
