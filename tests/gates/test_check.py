@@ -8,7 +8,7 @@ def test_every_check_has_its_own_id_under_its_gate() -> None:
     ids = [check.id for check in ALL_CHECKS]
     assert len(set(ids)) == len(ids)
     assert all(check.id.startswith(f"{check.gate}.") for check in ALL_CHECKS)
-    assert GATES == ("security", "realtime", "build", "data")
+    assert GATES == ("security", "realtime", "build", "data", "docs")
 
 
 def test_every_check_promises_one_sentence_and_advises_one() -> None:
@@ -33,6 +33,8 @@ def test_spoken_turns_floods_and_posted_events_stay_away_from_production() -> No
         "build.fanout-key-reused-409",
         "build.fanout-forgery-401",
         "build.fanout-bad-body-400",
+        "build.port-taken",
+        "build.leaves-nothing",
         "data.gateway-donna-logic",
         "data.gateway-voice-chat",
         "data.remote-donna-logic",

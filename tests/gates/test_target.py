@@ -49,7 +49,8 @@ def test_loopback_is_known(url: str, loopback: bool) -> None:
 def test_what_is_lacking_is_listed_in_order() -> None:
     target = Target("http://h", key="k" * 8)
     assert target.lacks(frozenset(Need)) == [
-        Need.ISSUER, Need.ORIGIN, Need.OTHER_ORIGIN, Need.PHP, Need.REMOTE_PHP, Need.COMMAND,
+        Need.ISSUER, Need.ORIGIN, Need.OTHER_ORIGIN, Need.PHP, Need.REMOTE_PHP, Need.COMMAND, Need.PROJECT,
+        Need.COVERAGE, Need.SITE,
     ]  # fmt: skip
     assert target.lacks(frozenset({Need.KEY})) == []
     whole = Target("http://h", php="http://127.0.0.1:1", remote_php="https://php.test/app/", command=("voxgate",))

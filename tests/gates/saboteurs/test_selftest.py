@@ -119,8 +119,9 @@ async def test_a_document_is_edited_in_a_copy(tmp_path: Path) -> None:
     async def look(probe: Probe) -> dict[str, object]:
         project = probe.target.project
         assert project is not None
-        assert not (project / ".git").exists()
-        return {"STATUS": 401 if (project / "CHANGELOG.md").read_text() == "true" else 500}
+        is_true = (project / "CHANGELOG.md").read_text() == "true"
+        assert (project / ".git").exists() == is_true, "what is edited is a copy, and the history is not copied"
+        return {"STATUS": 401 if is_true else 500}
 
     check = made_check("changelog", run=look, needs=frozenset({Need.PROJECT}), gate="docs")
     liar = Saboteur(

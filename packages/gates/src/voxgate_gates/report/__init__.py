@@ -1,4 +1,4 @@
-"""What a run leaves behind: a table on the terminal, and three files."""
+"""What a run leaves behind: a table on the terminal, and four files."""
 
 from voxgate_gates.report.document import report_document
 from voxgate_gates.report.folder import write_reports

@@ -30,6 +30,9 @@ CHUNK: Final = 256 * 1024
 LINGER_SECONDS: Final = 10.0
 """How long a client may go on sending after its session has ended."""
 
+QUIET_SECONDS: Final = 0.25
+"""A client that sent nothing for so long has sent what it had."""
+
 ANSWER_SECONDS: Final = 30.0
 """How long the honest target may take to answer."""
 
@@ -202,10 +205,13 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, firs
 
 
 async def _linger(reader: asyncio.StreamReader) -> None:
-    """Read what a client still sends until it hangs up: a reset would take from it the close frame that was sent last."""
+    """Read what a client is still sending, then hang up: a reset would take from it the close frame that was sent last.
+
+    To hang up is the server's part (RFC 6455 section 7.1.1): the client waits for it before it tells of the close.
+    """
     with contextlib.suppress(OSError, TimeoutError):
         async with asyncio.timeout(LINGER_SECONDS):
-            while await reader.read(CHUNK):
+            while await asyncio.wait_for(reader.read(CHUNK), QUIET_SECONDS):
                 continue
 
 
