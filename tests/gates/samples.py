@@ -2,7 +2,10 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
+
+import pytest
 
 from tests.gates.fake_gateway import FakeGateway, fake_target
 from voxgate_gates import (
@@ -31,10 +34,14 @@ __all__ = [
     "made_check",
     "made_report",
     "made_result",
+    "needs_gateway",
     "nothing",
 ]
 
 FAKE_SERVE = Path(__file__).with_name("fake_serve.py")
+needs_gateway = pytest.mark.skipif(
+    find_spec("voxgate_gateway") is None, reason="voxgate_gateway is not installed: the gates are tested alone"
+)
 SECRET = "vk_planted-and-never-to-be-seen"
 
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.gates.fake_gateway import FakeGateway
-from tests.gates.samples import FAKE_SERVE
+from tests.gates.samples import FAKE_SERVE, needs_gateway
 from voxgate_gates import ALL_CHECKS, Credentials
 from voxgate_gates.commands import gates
 from voxgate_gates.harness import ORIGIN
@@ -38,6 +38,7 @@ def verdicts(folder: Path) -> set[str]:
     return set(found_by_id(folder).values())
 
 
+@needs_gateway
 def test_a_whole_run_holds_and_leaves_its_reports(tmp_path: Path) -> None:
     held = [check for check in ALL_CHECKS if check.gate in ("security", "realtime", "build") and check.id != COVERED]
     only = [word for check in held for word in ("--only", check.id)]

@@ -1,12 +1,13 @@
 import asyncio
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from tests.gates.samples import made_check
-from voxgate_gates import Need, Probe, Target, Unjudged, Verdict, run_checks
+from voxgate_gates import Need, Probe, Routes, Target, Unjudged, Verdict, run_checks
 from voxgate_gates.runner import Finished, Started, errored
 
 TARGET = Target("http://127.0.0.1:9", key="vk_planted-secret-of-the-run")
@@ -102,6 +103,17 @@ async def test_what_goes_wrong_is_told_apart(error: Exception, verdict: Verdict,
     assert report.results[0].verdict is verdict
     assert told in report.results[0].got
     assert "planted" not in repr(report)
+
+
+async def test_a_route_that_the_target_does_not_have_skips_what_asks_for_it() -> None:
+    async def ask(probe: Probe) -> Mapping[str, object]:
+        await probe.http("POST", probe.target.routes.revoke)
+        return {"STATUS": 401}
+
+    target = replace(TARGET, routes=Routes(revoke=""))
+    report = await run_checks(target, [made_check(run=ask)], version="test")
+    assert report.verdict is Verdict.SKIP
+    assert report.results[0].got == "needs a route that this target is said not to have: revoke"
 
 
 async def test_an_unreachable_target_is_not_judged() -> None:

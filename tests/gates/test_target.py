@@ -1,7 +1,8 @@
 import pytest
 
 from tests.gates.samples import SECRET
-from voxgate_gates import Need, Target, TargetError
+from voxgate_gates import Need, Routes, Target, TargetError
+from voxgate_gates.target import NotOffered
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,12 @@ def test_secrets_are_in_no_repr_and_in_no_redacted_text() -> None:
         assert secret not in repr(target)
         assert secret not in target.redactor().text(f"x {secret} y")
     assert target.redactor().text(f"{SECRET} issuer-key signing-secret") == "$VOXGATE_KEY $VOXGATE_ISSUER_KEY $SECRET"
+
+
+def test_a_route_that_is_not_offered_has_no_url() -> None:
+    target = Target("http://h", routes=Routes(revoke="", native=""))
+    for call in (target.http_url, target.ws_url):
+        for path in ("", "?token=x"):
+            with pytest.raises(NotOffered, match="is said not to have: revoke, native"):
+                call(path)
+    assert target.http_url(target.routes.token) == "http://h/api/realtime/token"

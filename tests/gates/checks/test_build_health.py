@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.gates.samples import needs_gateway
 from voxgate_gates import Check, Result, Target, run_checks
 from voxgate_gates.checks.build_health import suite
 from voxgate_gates.coverage import COVERAGE
@@ -20,12 +21,14 @@ async def judged(name: str, command: tuple[str, ...], project: Path | None = Non
     return (await run_checks(target, [CHECKS[f"build.{name}"]], version="test")).results[0]
 
 
+@needs_gateway
 @pytest.mark.parametrize("name", ["port-taken", "leaves-nothing"])
 async def test_the_gateway_keeps_its_promise(name: str) -> None:
     result = await judged(name, VOXGATE)
     assert result.verdict == "pass", result.echo
 
 
+@needs_gateway
 @pytest.mark.parametrize("name", ["port-taken", "leaves-nothing"])
 async def test_its_saboteur_is_caught(name: str) -> None:
     (saboteur,) = [saboteur for saboteur in SABOTEURS if saboteur.check == f"build.{name}"]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.gates.samples import needs_gateway
 from voxgate_gates import Check, Target, Verdict, run_checks
 from voxgate_gates.check import Need
 from voxgate_gates.checks.docs import suite
@@ -36,6 +37,7 @@ async def test_this_repository_keeps_its_promises() -> None:
     assert await verdicts(ROOT, TEXTUAL) == {check.id: "" for check in TEXTUAL}
 
 
+@needs_gateway
 @pytest.mark.timeout(180)
 async def test_its_tools_say_the_same() -> None:
     checks = [check for check in SLOW if Need.SITE not in check.needs or has_site_tools()]

@@ -1,6 +1,7 @@
 import pytest
 
-from tests.gates.samples import assert_caught, assert_promises_kept
+from tests.gates.samples import assert_caught, assert_promises_kept, judged
+from voxgate_gates import Budgets, Verdict
 from voxgate_gates.checks.realtime_turns import suite
 
 CHECKS = {check.id.removeprefix("realtime."): check for check in suite}
@@ -33,3 +34,11 @@ async def test_a_lie_is_caught_by_the_check_meant_for_it(name: str, lie: str) ->
 
 def test_every_check_has_a_lie() -> None:
     assert {name for name, _ in LIES} == set(CHECKS)
+
+
+async def test_an_answer_later_than_its_budget_falls_short() -> None:
+    result = await judged(CHECKS["turn-by-push-to-talk"], budgets=Budgets(first_audio_ms=-1))  # which nobody keeps
+    assert result.verdict is Verdict.FAIL
+    assert [shortfall.partition(",")[0] for shortfall in result.shortfalls] == [
+        "[FIRST_AUDIO_MS] <= [FIRST_AUDIO_BUDGET_MS]"
+    ]

@@ -4,9 +4,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.gates.samples import needs_gateway
 from voxgate_gates.saboteurs.commands import gates_selftest
 
 
+@needs_gateway
 @pytest.mark.timeout(180)
 def test_the_command_writes_its_report_and_says_what_came(tmp_path: Path) -> None:
     folder = tmp_path / "reports"

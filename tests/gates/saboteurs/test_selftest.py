@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gates.samples import fake_gateway, made_check, made_report, made_result
+from tests.gates.samples import fake_gateway, made_check, made_report, made_result, needs_gateway
 from voxgate_gates import ALL_CHECKS, Check, Need, Probe, Target, Verdict
 from voxgate_gates.saboteurs import ALL_SABOTEURS, Lie, Part, Saboteur
 from voxgate_gates.saboteurs.lies import ROUTES, http_lie, to
@@ -154,6 +154,7 @@ def test_nothing_judged_is_no_success() -> None:
     assert SelfTest(left=1).exit_code == 2
 
 
+@needs_gateway
 @pytest.mark.timeout(180)
 async def test_on_the_real_stack_one_of_each_kind_is_caught_and_a_clean_run_is_clean() -> None:
     names = ("security.token-ttl", "realtime.replayed-token-4003", "build.fanout-delivered", "data.retention-honest")

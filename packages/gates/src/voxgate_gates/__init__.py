@@ -9,13 +9,15 @@ from voxgate_gates.redaction import Redactor
 from voxgate_gates.report import junit_xml, print_report, report_document, summary_markdown, write_reports
 from voxgate_gates.result import GateReport, Result, RunReport, Verdict
 from voxgate_gates.runner import run_checks
-from voxgate_gates.target import Routes, Target, TargetError
+from voxgate_gates.target import Budgets, NotOffered, Routes, Target, TargetError
+from voxgate_gates.waivers import Waiver, apply_waivers
 
 __all__ = [
     "ABSENT",
     "ALL_CHECKS",
     "GATES",
     "Answer",
+    "Budgets",
     "Check",
     "Condition",
     "ConditionError",
@@ -23,6 +25,7 @@ __all__ = [
     "Evaluation",
     "GateReport",
     "Need",
+    "NotOffered",
     "Probe",
     "Redactor",
     "Result",
@@ -36,7 +39,9 @@ __all__ = [
     "TargetError",
     "Unjudged",
     "Verdict",
+    "Waiver",
     "__version__",
+    "apply_waivers",
     "junit_xml",
     "print_report",
     "report_document",

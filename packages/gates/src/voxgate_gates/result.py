@@ -29,7 +29,8 @@ class Result:
     """One check, judged. Times are seconds. Every text is redacted by :meth:`made`, the only way to build one.
 
     ``got`` is what came, in the terms of the condition; for a skipped or errored check, why. ``shortfalls`` echoes
-    each clause that did not hold. ``figures`` are measurements worth printing, as name and text.
+    each clause that did not hold. ``figures`` are measurements worth printing, as name and text. ``waiver`` says who answers
+    for a shortfall that was skipped for that.
     """
 
     id: str
@@ -47,6 +48,7 @@ class Result:
     reproduce: str = ""
     shortfalls: tuple[str, ...] = ()
     figures: tuple[tuple[str, str], ...] = ()
+    waiver: str = ""
 
     @classmethod
     def made(

@@ -14,7 +14,7 @@ from voxgate_gates.check import Check
 from voxgate_gates.probe import Probe, Unjudged, http_client
 from voxgate_gates.redaction import Redactor
 from voxgate_gates.result import Result, RunReport, Verdict
-from voxgate_gates.target import Target
+from voxgate_gates.target import NotOffered, Target
 
 __all__ = ["CONCURRENCY", "Finished", "Progress", "Started", "errored", "run_checks"]
 
@@ -121,6 +121,8 @@ async def _judge(check: Check, probe: Probe, redactor: Redactor) -> Result:
     try:
         async with asyncio.timeout(check.seconds):
             facts = await check.run(probe)
+    except NotOffered as error:
+        verdict, got = Verdict.SKIP, str(error)
     except Exception as error:
         verdict, got = _explain(error, check.seconds)
     else:

@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from voxgate_gates.check import Need
 from voxgate_gates.redaction import ISSUER_KEY, KEY, Redactor
 
-__all__ = ["TOKEN_TTL", "Routes", "Target", "TargetError"]
+__all__ = ["TOKEN_TTL", "Budgets", "NotOffered", "Routes", "Target", "TargetError"]
 
 TOKEN_TTL: Final = {"dev": 600, "preview": 300, "prod": 300}
 """The longest life of a token in each environment, seconds."""
@@ -22,9 +22,13 @@ class TargetError(ValueError):
     """A target that can't be judged as given; the sentence says what to change."""
 
 
+class NotOffered(Exception):
+    """A check asked for a route that the target is said not to have."""
+
+
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """Where the target keeps what the checks look for."""
+    """Where the target keeps what the checks look for; an empty path is a route that it does not have."""
 
     token: str = "/api/realtime/token"
     client_secrets: str = "/v1/realtime/client_secrets"
@@ -36,6 +40,24 @@ class Routes:
     native: str = "/realtime"
     openai: str = "/v1/realtime?model=gpt-realtime-2.1"
     missing: str = "/api/there-is-nothing-here"
+
+    @property
+    def absent(self) -> list[str]:
+        """The names of the routes that the target does not have."""
+        return [each.name for each in fields(self) if not getattr(self, each.name)]
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """How long a target may take.
+
+    ``first_audio_ms`` runs from the end of speech to the first audio: past five seconds nobody takes it for an answer.
+    ``fanout_seconds`` runs from the POST of an event to the stub's receipt: a first attempt is made at once, and one that
+    waits for a retry is late.
+    """
+
+    first_audio_ms: float = 5000
+    fanout_seconds: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +80,7 @@ class Target:
     other_origin: str | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
     routes: Routes = field(default_factory=Routes)
+    budgets: Budgets = field(default_factory=Budgets)
     php: str | None = None
     php_absent: str = ""
     remote_php: str | None = None
@@ -102,11 +125,19 @@ class Target:
             return self.host == "localhost"
 
     def http_url(self, path: str) -> str:
+        """Raises :class:`NotOffered` where ``path`` belongs to a route that the target does not have."""
+        self._want_offered(path)
         return f"{self.url}{path}"
 
     def ws_url(self, path: str) -> str:
+        """Raises :class:`NotOffered` where ``path`` belongs to a route that the target does not have."""
+        self._want_offered(path)
         scheme, _, rest = self.url.partition(":")
         return f"{_SOCKET_SCHEMES[scheme]}:{rest}{path}"
+
+    def _want_offered(self, path: str) -> None:
+        if not path.startswith("/") and self.routes.absent:  # an empty path, or a query behind one
+            raise NotOffered(f"needs a route that this target is said not to have: {', '.join(self.routes.absent)}")
 
     def lacks(self, needs: frozenset[Need]) -> list[Need]:
         """The needs this target can't meet, in a fixed order."""

@@ -25,9 +25,6 @@ PAUSE_SECONDS: Final = 0.7
 PATIENCE_SECONDS: Final = 1.5
 """More silence, sent only while the end of speech is not heard yet; a microphone does not stop either."""
 
-FIRST_AUDIO_LIMIT_MS: Final = 5000
-"""From the end of speech to the first audio: past this nobody takes it for an answer."""
-
 RESPONSE_SECONDS: Final = 12.0
 
 SPOKEN: Final = ("response.created", "response.output_audio.delta", "response.done")
@@ -37,7 +34,7 @@ BY_HAND: Final = ("input_audio_buffer.committed", *SPOKEN)
 
 TURN: Final = (
     '[MISSING] == [] && [IN_ORDER] == true && [RESPONSE].status == "completed" && [AUDIO_BYTES] > 0 && '
-    f'[TRANSCRIPT] matches "(?s).+" && [FIRST_AUDIO_MS] >= 0 && [FIRST_AUDIO_MS] <= {FIRST_AUDIO_LIMIT_MS}'
+    '[TRANSCRIPT] matches "(?s).+" && [FIRST_AUDIO_MS] >= 0 && [FIRST_AUDIO_MS] <= [FIRST_AUDIO_BUDGET_MS]'
 )
 
 SERVER_VAD: Final[Mapping[str, object]] = {
@@ -69,7 +66,7 @@ def _judge(probe: Probe, channel: Channel, expected: tuple[str, ...], ended: flo
     facts["MISSING"] = [*_texts(facts["MISSING"]), *([] if TRANSCRIBED in channel.types else [TRANSCRIBED])]
     if "FIRST_AUDIO_MS" in facts:
         probe.figure("first audio", f"{facts['FIRST_AUDIO_MS']} ms after the end of speech")
-    return {**channel.facts(), **facts}
+    return {**channel.facts(), **facts, "FIRST_AUDIO_BUDGET_MS": probe.target.budgets.first_audio_ms}
 
 
 def _texts(value: object) -> list[object]:

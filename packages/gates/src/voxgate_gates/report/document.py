@@ -1,4 +1,7 @@
-"""``report.json``: the run as data, in the shape that is part of the public surface. Pure."""
+"""``report.json``: the run as data, in the shape that is part of the public surface. Pure.
+
+``formats/report.schema.json`` is its JSON Schema.
+"""
 
 import json
 from datetime import UTC, datetime
@@ -35,6 +38,7 @@ def _gate(gate: GateReport) -> dict[str, object]:
 
 
 def _check(result: Result) -> dict[str, object]:
+    waiver = {"waiver": result.waiver} if result.waiver else {}
     return {
         "id": result.id,
         "promise": result.promise,
@@ -45,4 +49,5 @@ def _check(result: Result) -> dict[str, object]:
         "traceId": result.trace_id,
         "reproduce": result.reproduce,
         "docs": result.docs,
+        **waiver,
     }

@@ -98,10 +98,12 @@ def _gate(gate: GateReport) -> Iterator[str]:
 def _result(result: Result) -> Iterator[str]:
     is_open = " open" if result.verdict in (Verdict.FAIL, Verdict.ERROR) else ""
     yield f'<details class="{result.verdict}" id="{_text(result.id)}"{is_open}><summary>'
-    yield f'<span class="verdict">{WORDS[result.verdict]}</span> <span class="promise">{_text(result.promise)}</span>'
+    yield f'<span class="verdict">{"waived" if result.waiver else WORDS[result.verdict]}</span> <span class="promise">{_text(result.promise)}</span>'
     yield f'<code class="id">{_text(result.id)}</code> <span class="seconds">{result.seconds:.2f} s</span></summary><dl>'
     yield f"<dt>Condition</dt><dd><code>{_text(result.condition)}</code></dd>"
     yield f"<dt>Came</dt><dd><code>{_text('; '.join(result.shortfalls) or result.got)}</code></dd>"
+    if result.waiver:
+        yield f"<dt>Waiver</dt><dd>{_text(result.waiver)}</dd>"
     for name, text in result.figures:
         yield f"<dt>{_text(name)}</dt><dd>{_text(text)}</dd>"
     if result.verdict is not Verdict.PASS:

@@ -52,7 +52,7 @@ def _table(gate: GateReport, width: int) -> Table:
     for name, result in zip(names, gate.results, strict=True):
         told = Text(result.got if result.verdict is Verdict.SKIP else result.promise)
         told.truncate(room, overflow="ellipsis")
-        verdict = Text(_WORDS[result.verdict], style=_STYLES[result.verdict])
+        verdict = Text("WAIVED" if result.waiver else _WORDS[result.verdict], style=_STYLES[result.verdict])
         table.add_row(name, verdict, f"{result.seconds:.2f}", told)
     return table
 
