@@ -49,7 +49,7 @@ async def serving() -> AsyncIterator[str]:
 
 async def judged(tmp_path: Path, last_day: date, *more: str) -> tuple[int, dict[str, str], str]:
     """The exit code, the verdicts by check, and what was printed."""
-    text = (APP / "gates.toml").read_text("utf-8").replace("LAST_DAY", last_day.isoformat())
+    text = (APP / "gates.toml").read_text("utf-8").replace("2027-01-31", last_day.isoformat())
     (tmp_path / "gates.toml").write_text(text)
     with php_server(APP / "php") as php:
         async with serving() as url:
