@@ -6,208 +6,33 @@ documents written by hand must agree with. Run it where the workspace is install
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from pydantic import SecretStr
+sys.path.insert(0, str(Path(__file__).parent))
 
-from voxgate_core import ERRORS, Environment, ErrorKind, Retry
-from voxgate_gates import ALL_CHECKS, Check
+from reference_pages.api import api_index, api_page, packages
+from reference_pages.commands import commands
+from reference_pages.errors import close_codes, errors
+from reference_pages.events import events
+from reference_pages.gates import check_page, checks
+from reference_pages.metrics import metrics
+from reference_pages.routes import routes
+from reference_pages.sessions import DIAGRAM, diagram, sessions
+from reference_pages.settings import INTERNAL, examples, settings
+
+from voxgate_core import Environment
+from voxgate_gates import ALL_CHECKS
 from voxgate_gateway.settings import DEV_ORIGINS, Settings
 from voxgate_observability import METRICS
-from voxgate_realtime import TRANSITIONS, State, Trigger
 
 __all__ = ["FOLDERS", "examples", "facts", "pages"]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 DOCS: Final = Path(__file__).resolve().parents[1]
-FOLDERS: Final = ("gates", "reference")
+FOLDERS: Final = ("gates", "reference", "reference/api")
 """Folders of docs/ that hold nothing but pages written here."""
-
-NOTICE: Final = "<!-- Written by docs/tools/reference.py from the code: change the code, then run the script. -->"
-
-RETRY: Final = {
-    Retry.NEVER: "no: the same request is refused again",
-    Retry.NEW_TOKEN: "with a new token",
-    Retry.LATER: "later",
-    Retry.NOW: "at once",
-}
-
-TRIGGERS: Final = {
-    Trigger.AUTHENTICATED: "the credential was verified.",
-    Trigger.UPSTREAM_READY: "the model server accepted the connection.",
-    Trigger.ENDED: "either side, a bound, a revocation or a graceful stop ends the session. The first reason counts.",
-    Trigger.DISCONNECTED: "the client's connection is gone.",
-}
-
-
-def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """A Markdown table, line by line."""
-    yield f"| {' | '.join(header)} |"
-    yield f"|{'|'.join('---' for _ in header)}|"
-    for row in rows:
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
-
-
-def errors() -> Iterator[str]:
-    """Every row of the error table, by code and by close code."""
-    yield "# Errors"
-    yield ""
-    yield NOTICE
-    yield ""
-    yield "Every refusal has one row here, and HTTP answers, WebSocket closes and this page all read the same table"
-    yield "(`voxgate_core.ERRORS`). A code may be added; none is ever renamed."
-    yield ""
-    yield "Over HTTP the code is `error.code` of the body, sent with the status. On a WebSocket an `error` event with"
-    yield "the same `code` goes out first, then a close frame with the close code."
-    yield ""
-    yield "## By code"
-    yield ""
-    yield from table(("code", "HTTP status", "close code", "meaning", "try again?"), map(error_row, ERRORS.values()))
-    yield ""
-    yield "## By close code"
-    yield ""
-    by_close_code: dict[int, list[ErrorKind]] = {}
-    for kind in ERRORS.values():
-        by_close_code.setdefault(kind.close_code, []).append(kind)
-    rows = [(str(code), ", ".join(f"`{kind.code}`" for kind in by_close_code[code])) for code in sorted(by_close_code)]
-    yield from table(("close code", "codes"), rows)
-
-
-def error_row(kind: ErrorKind) -> tuple[str, ...]:
-    return f"`{kind.code}`", str(kind.status), str(kind.close_code), kind.title, RETRY[kind.retry]
-
-
-def settings() -> Iterator[str]:
-    """Every environment variable the gateway reads."""
-    yield "# Settings"
-    yield ""
-    yield NOTICE
-    yield ""
-    yield "The gateway reads these environment variables and nothing else. An empty one counts as not set."
-    yield "`voxgate config check` lists every fault at once; `voxgate config show` prints what is in force, secrets only"
-    yield "as a fingerprint."
-    yield ""
-    rows = []
-    for field in Settings.model_fields.values():
-        default = field.default
-        if isinstance(default, SecretStr):
-            default = default.get_secret_value()
-        shown = str(default).lower() if isinstance(default, bool) else str(default)
-        rows.append((f"`{field.alias}`", f"`{shown}`" if shown else "not set", str(field.description)))
-    yield from table(("variable", "default", "meaning"), rows)
-
-
-def sessions() -> Iterator[str]:
-    """The state table of one relayed session."""
-    yield "# Session states"
-    yield ""
-    yield NOTICE
-    yield ""
-    yield "One relayed session moves through these states. A trigger that has no cell in a state's row is ignored there."
-    yield ""
-    header = ("state", *(f"`{trigger}`" for trigger in Trigger))
-    rows = [(f"`{state}`", *(moved(state, trigger) for trigger in Trigger)) for state in State]
-    yield from table(header, rows)
-    yield ""
-    for trigger in Trigger:
-        yield f"- `{trigger}`: {TRIGGERS[trigger]}"
-
-
-def moved(state: State, trigger: Trigger) -> str:
-    after = TRANSITIONS.get((state, trigger))
-    return "" if after is None else f"`{after}`"
-
-
-def checks() -> Iterator[str]:
-    """Every check there is, one line each."""
-    yield "# Checks"
-    yield ""
-    yield NOTICE
-    yield ""
-    yield "What the [gates](../gates.md) prove. Reports point to the page of each check."
-    for gate in dict.fromkeys(check.gate for check in ALL_CHECKS):
-        yield ""
-        yield f"## {gate.capitalize()}"
-        yield ""
-        own = (check for check in ALL_CHECKS if check.gate == gate)
-        rows = ((f"[`{check.id}`](../gates/{check.id}.md)", check.promise, str(check.severity)) for check in own)
-        yield from table(("check", "promise", "severity"), rows)
-
-
-def check_page(check: Check) -> Iterator[str]:
-    """One check on a page of its own."""
-    yield f"# {check.id}"
-    yield ""
-    yield NOTICE
-    yield ""
-    yield check.promise
-    yield ""
-    yield from table(
-        ("", ""),
-        (
-            ("condition", f"`{check.condition}`"),
-            ("severity", str(check.severity)),
-            ("safe on production", "yes" if check.safe_on_production else "no"),
-            ("needs", ", ".join(sorted(check.needs)) or "nothing"),
-            ("may take", f"{check.seconds:g} s"),
-        ),
-    )
-    yield ""
-    yield f"If it falls short: {check.advice}"
-    yield ""
-    yield "Run it alone:"
-    yield ""
-    yield "```console"
-    yield f"$ voxgate gates --only {check.id}"
-    yield "```"
-
-
-def metrics() -> Iterator[str]:
-    """Every metric of /metrics."""
-    yield "# Metrics"
-    yield ""
-    yield NOTICE
-    yield ""
-    yield "What `/metrics` shows, in Prometheus's text format, beside the usual figures of the process. Each stands at 0 until"
-    yield "something happens. [Observability](../OBSERVABILITY.md#metrics) says who may read it and what to watch."
-    yield ""
-    rows = ((f"`{m.name}`", str(m.kind), ", ".join(f"`{label}`" for label in m.labels), m.help) for m in METRICS)
-    yield from table(("metric", "type", "labels", "meaning"), rows)
-
-
-EXAMPLE_ORIGINS: Final = {
-    Environment.PREVIEW: "https://preview.voice.example.com",
-    Environment.PROD: "https://voice.example.com",
-}
-"""Where the pages of a deployment are, in the examples and in docs/SECURITY.md."""
-
-INTERNAL: Final = ("VOXGATE_WORKER",)
-
-
-def example(environment: Environment) -> Iterator[str]:
-    """The settings of one environment as a file for a shell or systemd."""
-    yield f"# Settings of a {environment} gateway, all of them. Written by docs/tools/reference.py from the code."
-    yield "# Copy it, take the # from what you set, and ask `voxgate config check`."
-    yield ""
-    yield f"VOXGATE_ENV={environment}"
-    if environment in EXAMPLE_ORIGINS:
-        yield f"ALLOWED_ORIGINS={EXAMPLE_ORIGINS[environment]}"
-    for field in Settings.model_fields.values():
-        if field.alias in ("VOXGATE_ENV", *INTERNAL):
-            continue
-        default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
-        shown = str(default).lower() if isinstance(default, bool) else "" if default is None else str(default)
-        yield ""
-        yield f"# {field.description}"
-        yield f"# {field.alias}={shown}"
-
-
-def examples() -> dict[str, str]:
-    """The whole text of each example of settings, by its name in the repository's root."""
-    names = {Environment.DEV: ".env.example"} | {e: f".env.{e}.example" for e in EXAMPLE_ORIGINS}
-    return {name: "\n".join(example(environment)) + "\n" for environment, name in names.items()}
 
 
 def facts() -> dict[str, object]:
@@ -223,20 +48,30 @@ def facts() -> dict[str, object]:
 def pages() -> dict[str, str]:
     """The whole text of every page, by its path in docs/."""
     texts = {
+        "reference/api/index.md": api_index(),
         "reference/checks.md": checks(),
+        "reference/close-codes.md": close_codes(),
+        "reference/commands.md": commands(),
         "reference/errors.md": errors(),
+        "reference/events.md": events(),
         "reference/metrics.md": metrics(),
+        "reference/routes.md": routes(),
         "reference/sessions.md": sessions(),
         "reference/settings.md": settings(),
-    } | {f"gates/{check.id}.md": check_page(check) for check in ALL_CHECKS}
+    }
+    texts |= {f"reference/api/{name}.md": api_page(name) for name in packages()}
+    texts |= {f"gates/{check.id}.md": check_page(check) for check in ALL_CHECKS}
     return {path: "\n".join(lines) + "\n" for path, lines in texts.items()}
 
 
 def written() -> dict[Path, str]:
     """Every file that comes from the code, by its path."""
-    return {DOCS / path: text for path, text in pages().items()} | {
-        ROOT / name: text for name, text in examples().items()
-    }
+    picture = {DOCS / DIAGRAM: "\n".join(diagram()) + "\n"}
+    return (
+        {DOCS / path: text for path, text in pages().items()}
+        | picture
+        | {ROOT / name: text for name, text in examples().items()}
+    )
 
 
 def leftovers(wanted: Iterable[Path]) -> list[Path]:

@@ -35,6 +35,9 @@ STOP_SECONDS: Final = 20.0
 
 CHECK_SECONDS: Final = START_SECONDS + STOP_SECONDS + 10.0
 
+LOOK_SECONDS: Final = 0.02
+"""From one look at whether a process has ended to the next."""
+
 LINE_BYTES: Final = 64 * 1024
 SHOWN: Final = 300
 
@@ -53,10 +56,14 @@ async def port_taken(probe: Probe) -> Mapping[str, object]:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         async with _serving(probe.target.command, "--port", str(port)) as process:
+            assert process.stdout is not None
             try:
                 async with asyncio.timeout(START_SECONDS):
-                    _, complaint = await process.communicate()
+                    ready = await process.stdout.readline()  # nothing, once it has ended
+                    _, complaint = (b"", b"") if ready else await process.communicate()
             except TimeoutError:
+                ready, complaint = b"nothing", b""
+            if ready:
                 return {"STATUS": 0, "SAID": "it runs", "PORT": str(port), "OTHER_ANSWERS": True}
         with socket.socket() as caller:
             caller.settimeout(1.0)
@@ -85,7 +92,8 @@ async def leaves_nothing(probe: Probe) -> Mapping[str, object]:
         process.send_signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(STOP_SECONDS):
-                await process.communicate()
+                while process.returncode is None:  # wait() would wait for its pipes, which what it left behind may hold
+                    await asyncio.sleep(LOOK_SECONDS)
         except TimeoutError:
             return {"READY": True, "ENDED": False, "PORT_REFUSES": ABSENT, "PROCESSES_LEFT": ABSENT}
         with socket.socket() as caller:

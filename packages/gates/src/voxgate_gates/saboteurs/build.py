@@ -3,13 +3,11 @@
 import hashlib
 import json
 import secrets
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from voxgate_gates.checks.security import BAD_ORIGIN
-from voxgate_gates.coverage import COVERAGE
+from voxgate_gates.coverage import COVERAGE, SOURCES, sources_digest
 from voxgate_gates.saboteurs.lies import (
     ROUTES,
     answers_instead,
@@ -19,6 +17,7 @@ from voxgate_gates.saboteurs.lies import (
     made,
     to,
     without_key,
+    wrapped,
 )
 from voxgate_gates.saboteurs.messages import Answer
 from voxgate_gates.saboteurs.saboteur import Exchange, Lie, Part, Saboteur
@@ -103,17 +102,11 @@ sys.exit(child.wait())
 """
 
 
-def _wrapped(program: str) -> Callable[[Sequence[str]], tuple[str, ...]]:
-    return lambda command: (sys.executable, "-c", program, *command)
-
-
 def _cover_less(project: Path) -> None:
-    """As if half of the tests were gone. Without a run of the tests there is nothing to lie about, and the check skips."""
-    path = project / COVERAGE
-    if path.is_file():
-        document = json.loads(path.read_text("utf-8"))
-        document["totals"]["percent_covered"] = 45.0
-        path.write_text(json.dumps(document), "utf-8")
+    """As a run of half of the tests leaves it."""
+    (project / COVERAGE).parent.mkdir(exist_ok=True)
+    (project / COVERAGE).write_text(json.dumps({"totals": {"percent_covered": 45.0}}), "utf-8")
+    (project / SOURCES).write_text(sources_digest(project), "utf-8")
 
 
 def _saboteur(name: str, lie_name: str, story: str, lie: Lie, *related: str) -> Saboteur:
@@ -182,14 +175,14 @@ SABOTEURS: Final = (
         name="takes-another",
         story="A gateway that can't have its port takes another one, and says nothing.",
         part=Part.COMMAND,
-        command=_wrapped(_ANY_OTHER_PORT),
+        command=wrapped(_ANY_OTHER_PORT),
     ),
     Saboteur(
         check="build.leaves-nothing",
         name="runs-on",
         story="The process that is told to stop ends, and the one that serves does not.",
         part=Part.COMMAND,
-        command=_wrapped(_RUNS_AWAY),
+        command=wrapped(_RUNS_AWAY),
     ),
     Saboteur(
         check="build.coverage-floor",

@@ -1,11 +1,9 @@
 """Saboteurs of the Data gate: seven endpoints in three places, parity, and the two checks of upkeep."""
 
-import sys
-from collections.abc import Callable, Sequence
 from typing import Final
 
 from voxgate_gates.php_cases import ENDPOINTS, MARKETING, Endpoint
-from voxgate_gates.saboteurs.lies import asks_otherwise, http_lie, json_lie, to, without_header
+from voxgate_gates.saboteurs.lies import asks_otherwise, http_lie, json_lie, to, without_header, wrapped
 from voxgate_gates.saboteurs.messages import Answer
 from voxgate_gates.saboteurs.saboteur import Exchange, Lie, Part, Saboteur
 
@@ -70,23 +68,22 @@ def _other_figures(body: dict[str, object]) -> None:
     body["campaigns"] = campaigns
 
 
+# Each becomes the command that it is in front of: a process in between would not pass on what the command is told.
 _APPLY_AT_ONCE: Final = """
-import subprocess, sys
-*command, = sys.argv[1:]
+import os, sys
+command = sys.argv[1:]
 if "retention" in command and "run" in command and "--apply" not in command:
     command.append("--apply")
-sys.exit(subprocess.run(command).returncode)
+os.execvp(command[0], command)
 """
 
 _ERASE_NOTHING: Final = """
-import subprocess, sys
+import os, sys
 command = sys.argv[1:]
-sys.exit(0 if "erase" in command else subprocess.run(command).returncode)
+if "erase" in command:
+    sys.exit(0)
+os.execvp(command[0], command)
 """
-
-
-def _wrapped(program: str) -> Callable[[Sequence[str]], tuple[str, ...]]:
-    return lambda command: (sys.executable, "-c", program, *command)
 
 
 SABOTEURS: Final = (
@@ -102,13 +99,13 @@ SABOTEURS: Final = (
         name="dry-run-removes",
         story="A dry run removes files.",
         part=Part.COMMAND,
-        command=_wrapped(_APPLY_AT_ONCE),
+        command=wrapped(_APPLY_AT_ONCE),
     ),
     Saboteur(
         check="data.erase-really-erases",
         name="says-so-only",
         story="An erasure says that it is done, and does nothing.",
         part=Part.COMMAND,
-        command=_wrapped(_ERASE_NOTHING),
+        command=wrapped(_ERASE_NOTHING),
     ),
 )

@@ -1,5 +1,6 @@
 """The vocabulary lies are written in: when, and what then. Pure."""
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 
@@ -20,6 +21,7 @@ __all__ = [
     "with_key",
     "without_header",
     "without_key",
+    "wrapped",
 ]
 
 ROUTES: Final = Routes()
@@ -27,6 +29,11 @@ ROUTES: Final = Routes()
 
 When: TypeAlias = Callable[[Exchange], bool]
 AnswerChange: TypeAlias = Callable[[Exchange, Answer], None]
+
+
+def wrapped(program: str) -> Callable[[Sequence[str]], tuple[str, ...]]:
+    """A Python program in front of a command, which is its arguments."""
+    return lambda command: (sys.executable, "-c", program, *command)
 
 
 def to(path: str, method: str = "", *, is_socket: bool = False) -> When:

@@ -7,8 +7,9 @@ those of the checks do; a WebSocket is passed on frame by frame where the lie wa
 import asyncio
 import contextlib
 import secrets
+import socket
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Final
 from urllib.parse import urlsplit
@@ -35,6 +36,9 @@ QUIET_SECONDS: Final = 0.25
 
 ANSWER_SECONDS: Final = 30.0
 """How long the honest target may take to answer."""
+
+_Read = Callable[[int], Awaitable[bytes]]
+_Send = Callable[[bytes], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -87,8 +91,8 @@ class _Proxy:
                 writer.write(self._lie.nonsense)
                 await writer.drain()
                 return
-            async with self._upstream() as (far_reader, far_writer):
-                await _both(_pipe(reader, far_writer, head), _pipe(far_reader, writer))
+            async with self._upstream() as far:
+                await _both(_pipe(reader.read, far.send, head), _pipe(far.read, _sender(writer)))
             return
         size = int(request.headers.get("content-length") or 0)
         request.body = await reader.readexactly(min(size, BODY_BYTES))
@@ -108,11 +112,11 @@ class _Proxy:
             await writer.drain()
 
     async def _ask(self, request: Request) -> Answer:
-        async with self._upstream() as (reader, writer), asyncio.timeout(ANSWER_SECONDS):
-            sending = asyncio.create_task(_write(writer, request.to_bytes()))
+        async with self._upstream() as far, asyncio.timeout(ANSWER_SECONDS):
+            sending = asyncio.create_task(far.send(request.to_bytes()))
             try:  # the answer may come before the request is through: a body too large is not read to its end
-                answer = Answer.of_head(await reader.readuntil(HEAD_END))
-                answer.body = await reader.read(BODY_BYTES) if request.method == "HEAD" else await _body(reader, answer)
+                answer = Answer.of_head(await far.read_until(HEAD_END))
+                answer.body = await far.read(BODY_BYTES) if request.method == "HEAD" else await _body(far, answer)
             finally:
                 sending.cancel()
                 await asyncio.gather(sending, return_exceptions=True)
@@ -126,82 +130,129 @@ class _Proxy:
             self._world.minted[str(answer.json()["data"]["token"])] = (request.copy(), time.monotonic())
 
     async def _socket(self, exchange: Exchange, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        async with self._upstream() as (far_reader, far_writer):
-            await _write(far_writer, exchange.request.to_bytes())
-            answer = Answer.of_head(await far_reader.readuntil(HEAD_END))
+        async with self._upstream() as far:
+            await far.send(exchange.request.to_bytes())
+            answer = Answer.of_head(await far.read_until(HEAD_END))
             if answer.status != 101:
-                answer.body = await _body(far_reader, answer)
+                answer.body = await _body(far, answer)
             if self._lie.answer:
                 self._lie.answer(exchange, answer)
-            await _write(writer, answer.to_bytes())
+            back = _sender(writer)
+            await back(answer.to_bytes())
             if answer.status != 101:
                 return
             await _both(
-                self._frames(exchange, reader, far_writer, self._lie.to_server, is_client=True),
-                self._frames(exchange, far_reader, writer, self._lie.to_client, is_client=False),
+                self._frames(exchange, reader.read, far.send, self._lie.to_server, is_client=True),
+                self._frames(exchange, far.read, back, self._lie.to_client, is_client=False),
             )
             await _linger(reader)
 
     async def _frames(
         self,
         exchange: Exchange,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        read: _Read,
+        send: _Send,
         change: OnFrame | None,
         *,
         is_client: bool,
     ) -> None:
         if change is None:
-            await _pipe(reader, writer)
+            await _pipe(read, send)
             return
         waiting = bytearray()
-        while chunk := await reader.read(CHUNK):
+        while chunk := await read(CHUNK):
             waiting += chunk
             while (size := frame_length(waiting)) is not None and len(waiting) >= size:
                 frame = read_frame(bytes(waiting[:size]))
                 del waiting[:size]
                 for sent in await change(exchange, frame):
-                    writer.write(sent.to_bytes(secrets.token_bytes(4) if is_client else None))
-            await writer.drain()
+                    await send(sent.to_bytes(secrets.token_bytes(4) if is_client else None))
 
     @asynccontextmanager
-    async def _upstream(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        reader, writer = await asyncio.open_connection(self._host, self._port, limit=HEAD_BYTES)
-        try:
-            yield reader, writer
-        finally:
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+    async def _upstream(self) -> AsyncIterator["_Line"]:
+        with socket.socket() as connection:
+            connection.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(connection, (self._host, self._port))
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            yield _Line(connection)
 
 
-async def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
-    writer.write(data)
-    await writer.drain()
+class _Line:
+    """The connection to the target.
+
+    Unlike asyncio's streams it can be read to its end after a write has failed: a target that does not want the rest of a
+    message says so in the close frame that it sends before it hangs up.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._waiting = bytearray()
+
+    async def send(self, data: bytes) -> None:
+        await asyncio.get_running_loop().sock_sendall(self._connection, data)
+
+    async def read(self, size: int) -> bytes:
+        """At most ``size`` bytes; none at the end."""
+        if not self._waiting:
+            return await asyncio.get_running_loop().sock_recv(self._connection, min(size, CHUNK))
+        return self._taken(min(size, len(self._waiting)))
+
+    async def read_exactly(self, size: int) -> bytes:
+        """Raises ``EOFError`` when the end comes before."""
+        while len(self._waiting) < size:
+            await self._wait_for_more()
+        return self._taken(size)
+
+    async def read_until(self, mark: bytes) -> bytes:
+        """Up to and including ``mark``. Raises ``EOFError`` when the end comes before, or HEAD_BYTES."""
+        while (at := self._waiting.find(mark)) < 0:
+            if len(self._waiting) > HEAD_BYTES:
+                raise EOFError("too long a head")
+            await self._wait_for_more()
+        return self._taken(at + len(mark))
+
+    async def _wait_for_more(self) -> None:
+        chunk = await asyncio.get_running_loop().sock_recv(self._connection, CHUNK)
+        if not chunk:
+            raise EOFError("the target hung up")
+        self._waiting += chunk
+
+    def _taken(self, size: int) -> bytes:
+        taken = bytes(self._waiting[:size])
+        del self._waiting[:size]
+        return taken
 
 
-async def _body(reader: asyncio.StreamReader, answer: Answer) -> bytes:
+def _sender(writer: asyncio.StreamWriter) -> _Send:
+    async def send(data: bytes) -> None:
+        writer.write(data)
+        await writer.drain()
+
+    return send
+
+
+async def _body(far: _Line, answer: Answer) -> bytes:
     """The body by its length, by its chunks, or to the end; a chunked one becomes plain."""
     if "chunked" in answer.headers.get("transfer-encoding").lower():
         body = bytearray()
-        while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
-            body += (await reader.readexactly(size + 2))[:-2]
+        while size := int((await far.read_until(b"\r\n")).split(b";")[0], 16):
+            body += (await far.read_exactly(size + 2))[:-2]
         del answer.headers["transfer-encoding"]
         answer.headers["content-length"] = str(len(body))
         return bytes(body)
     if "content-length" in answer.headers:
-        return await reader.readexactly(int(answer.headers.get("content-length")))
+        return await far.read_exactly(int(answer.headers.get("content-length")))
     whole = bytearray()
-    while chunk := await reader.read(CHUNK):
+    while chunk := await far.read(CHUNK):
         whole += chunk
     return bytes(whole)
 
 
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytes = b"") -> None:
+async def _pipe(read: _Read, send: _Send, first: bytes = b"") -> None:
     if first:
-        await _write(writer, first)
-    while chunk := await reader.read(CHUNK):
-        await _write(writer, chunk)
+        await send(first)
+    while chunk := await read(CHUNK):
+        await send(chunk)
 
 
 async def _linger(reader: asyncio.StreamReader) -> None:

@@ -211,7 +211,7 @@ async def _spoiled(target: Target, saboteur: Saboteur) -> AsyncIterator[Target]:
                     (copy / name).parent.mkdir(exist_ok=True)
                     shutil.copy(target.project / name, copy / name)
             saboteur.edit(copy)
-            yield replace(target, project=copy)
+            yield replace(target, project=copy, coverage=has_coverage(copy))
     else:
         assert saboteur.lie is not None
         async with _seen_through(target, {saboteur.part: saboteur.lie}) as spoiled:
