@@ -3,10 +3,10 @@
 Source: W3C Trace Context, Level 1, section 3.2 (https://www.w3.org/TR/trace-context/).
 """
 
-import secrets
+import os
 import string
 from contextvars import ContextVar
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Trace", "current_trace", "new_trace", "parse_traceparent", "trace_from_headers"]
 
@@ -19,8 +19,7 @@ current_trace: ContextVar["Trace | None"] = ContextVar("voxgate_trace", default=
 """The trace of the request or session being served, read by log formatters and error renderers."""
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(NamedTuple):
     """One trace as this process sees it.
 
     ``trace_id`` is 32 lower-case hex digits, ``span_id`` (16) names this process's own span,
@@ -40,7 +39,11 @@ class Trace:
 
 def new_trace() -> Trace:
     """Start a trace of our own, not sampled: voxgate does not decide for a tracing backend."""
-    return Trace(trace_id=_nonzero_hex(16), span_id=_nonzero_hex(8))
+    digits = os.urandom(24).hex()  # one call into the kernel for both: this is done for every request
+    trace_id, span_id = digits[:32], digits[32:]
+    if trace_id == _ZERO_TRACE or span_id == _ZERO_PARENT:
+        return new_trace()
+    return Trace(trace_id, span_id)
 
 
 def parse_traceparent(value: str) -> Trace | None:
@@ -58,7 +61,7 @@ def parse_traceparent(value: str) -> Trace | None:
         return None
     if version == "00" and len(value) != _VERSION_00_LENGTH:
         return None
-    return Trace(trace_id=trace_id, span_id=_nonzero_hex(8), parent_id=parent_id, flags=int(flags, 16) & 1)
+    return Trace(trace_id=trace_id, span_id=_span_id(), parent_id=parent_id, flags=int(flags, 16) & 1)
 
 
 def trace_from_headers(traceparents: list[str]) -> Trace:
@@ -74,8 +77,7 @@ def _is_hex(text: str, length: int) -> bool:
     return len(text) == length and _HEX.issuperset(text)
 
 
-def _nonzero_hex(size: int) -> str:
-    while True:
-        text = secrets.token_hex(size)
-        if text.strip("0"):
-            return text
+def _span_id() -> str:
+    while (digits := os.urandom(8).hex()) == _ZERO_PARENT:
+        continue
+    return digits

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
+
+import msgspec
+
+from voxgate_responder.envelope import instance_of
 
 __all__ = ["OPENAI_PREFIXES", "Rendering", "current_rendering", "is_openai"]
 
@@ -10,13 +13,17 @@ OPENAI_PREFIXES = ("/v1/", "/openai/")
 """Paths where OpenAI's clients expect OpenAI's error shape."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rendering:
-    """``instance`` is the request's path as a URI reference, ``openai`` the error shape, ``https`` whether TLS."""
+class Rendering(msgspec.Struct, frozen=True):
+    """``path`` is the request's, ``openai`` the error shape, ``https`` whether TLS."""
 
-    instance: str
+    path: str
     openai: bool = False
     https: bool = False
+
+    @property
+    def instance(self) -> str:
+        """The path as a URI reference: asked for by errors alone."""
+        return instance_of(self.path)
 
 
 current_rendering: ContextVar[Rendering | None] = ContextVar("voxgate_rendering", default=None)

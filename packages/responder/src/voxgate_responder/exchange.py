@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voxgate_core import Trace, VoxgateError
 from voxgate_responder.context import Rendering
-from voxgate_responder.headers import SECURITY_NAMES, is_private, missing_headers, security_headers
+from voxgate_responder.headers import SECURITY_NAMES, OwnHeaders, is_private, missing_headers, security_headers
 from voxgate_responder.intake import announces_body, check_request
 from voxgate_responder.problem import code_of_status
 from voxgate_responder.refusal import TRACE_NAMES, HttpRefusal, refusal, trace_headers
@@ -118,7 +118,13 @@ class Exchange:
         if self._finished:
             return
         if message["type"] == "http.response.start":
-            await self._start(message)
+            headers = message.get("headers", ())
+            if type(headers) is OwnHeaders and self._tripped is None and message["status"] < _FIRST_ERROR:
+                self._started = True
+                ours = security_headers(private=is_private(self._scope["path"]), https=self._rendering.https)
+                await self._send({**message, "headers": [*headers, *ours]})
+            else:
+                await self._start(message)
         elif message["type"] == "http.response.body" and self._head_only:
             self._finished = True
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -18,6 +18,7 @@ __all__ = [
     "SECURITY_HEADERS",
     "SECURITY_NAMES",
     "HeaderGroups",
+    "OwnHeaders",
     "RawHeaders",
     "is_private",
     "missing_headers",
@@ -25,6 +26,12 @@ __all__ = [
 ]
 
 RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+
+class OwnHeaders(list[tuple[bytes, bytes]]):
+    """Headers of an answer in JSON that this package made: lower case, the trace among them, no security header yet."""
+
+    __slots__ = ()
 
 
 class HeaderGroups(TypedDict):

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voxgate_core import current_trace, trace_from_headers
-from voxgate_responder.context import OPENAI_PREFIXES, Rendering, current_rendering, is_openai
-from voxgate_responder.envelope import instance_of
+from voxgate_responder.context import OPENAI_PREFIXES, Rendering, current_rendering
 from voxgate_responder.exchange import Exchange
 from voxgate_responder.sockets import Handshake
 
@@ -51,11 +50,7 @@ class EnvelopeMiddleware:
         parents = [value.decode("latin-1") for name, value in scope["headers"] if name == b"traceparent"]
         trace = trace_from_headers(parents)
         path = scope["path"]
-        rendering = Rendering(
-            instance=instance_of(path),
-            openai=is_openai(path, self._openai_prefixes),
-            https=scope.get("scheme") in ("https", "wss"),
-        )
+        rendering = Rendering(path, path.startswith(self._openai_prefixes), scope.get("scheme") in ("https", "wss"))
         trace_token = current_trace.set(trace)
         rendering_token = current_rendering.set(rendering)
         try:

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from voxgate_core import Answer, Trace, VoxgateError, current_trace, new_trace
 from voxgate_responder.context import current_rendering
 from voxgate_responder.envelope import encode, success_body
+from voxgate_responder.headers import OwnHeaders
 from voxgate_responder.refusal import HttpRefusal, header_value, refusal, trace_headers
 
 __all__ = ["error_response", "json_error", "json_success", "respond"]
@@ -18,7 +19,7 @@ _BODILESS = (204, 304)
 
 
 class _Ready(Response):
-    """A response whose headers are all there, so that none have to be made again."""
+    """A response whose headers are there, so that none have to be made again."""
 
     def __init__(self, body: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         self.body = body
@@ -35,12 +36,13 @@ def respond(answer: Answer) -> Response:
     """
     trace = _trace()
     body = encode(answer.data if answer.bare else success_body(answer, trace.trace_id))
-    headers = [_JSON_TYPE, *trace_headers(trace)]
+    headers = OwnHeaders((_JSON_TYPE, *trace_headers(trace)))
     if answer.status >= _FIRST_FINAL and answer.status not in _BODILESS:
-        headers.insert(0, (b"content-length", b"%d" % len(body)))
-    if answer.headers:
+        headers.append((b"content-length", b"%d" % len(body)))
+    if answer.headers:  # what a route sets, it may set of any name: the middleware has to look
         set_by_route = {name.lower().encode("latin-1"): header_value(value) for name, value in answer.headers.items()}
-        headers = [*(header for header in headers if header[0] not in set_by_route), *set_by_route.items()]
+        kept = [header for header in headers if header[0] not in set_by_route]
+        return _Ready(body, answer.status, [*kept, *set_by_route.items()])
     return _Ready(body, answer.status, headers)
 
 
