@@ -247,6 +247,13 @@ def bench_verifier(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_retention(session: nox.Session) -> None:
+    """Measure the removal of a million files beside find in one run."""
+    install(session, *PACKAGES)
+    session.run("python", "benchmarks/retention.py", *session.posargs)
+
+
+@nox.session
 def bench_fanout(session: nox.Session) -> None:
     """Measure fan-out beside Celery with Redis and a bare aiohttp loop in one run."""
     install(session, *PACKAGES, groups=("bench",))
