@@ -19,7 +19,7 @@ from tests.docs.pages import ROOT
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 LYCHEE = shutil.which("lychee", path=str(Path(sys.executable).parent))
 BUILD_SECONDS = 60.0
-"""Generous: on a quiet machine it takes three."""
+"""Generous: on a quiet machine it takes eight."""
 
 PAGES = (
     "",
@@ -28,7 +28,14 @@ PAGES = (
     "OBSERVABILITY/",
     "SECURITY/",
     "AUDIT_EXECUTIVE_SUMMARY/",
+    "realtime/",
+    "reference/api/gateway/",
+    "reference/close-codes/",
+    "reference/commands/",
+    "reference/events/",
     "reference/metrics/",
+    "reference/routes/",
+    "reference/sessions/",
     "gates/",
 )
 

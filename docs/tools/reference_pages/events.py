@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from typing import Final
 
 from reference_pages.markdown import heading, table
 from voxgate_core import Event, SessionClosed, VoxgateError
+from voxgate_fanout import encode_event
 from voxgate_fanout.notices import target_disabled
+from voxgate_fanout.service import SOURCE, TEST_EVENT
 from voxgate_fanout.targets import Target
 from voxgate_observability.uptime.notifying import EVENT_TYPES
 from voxgate_realtime.closing import error_event
@@ -44,7 +47,8 @@ def events() -> Iterator[str]:
     yield ""
     yield from _sample({"type": "auth", "token": "eyJ…"})
     yield ""
-    yield "On `/realtime` the first event of a session. `expiresAt` is seconds since the epoch:"
+    yield "On `/realtime` the first event of a session. `expiresAt` is seconds since the epoch. This version"
+    yield "resumes no session: `resumed` is always `false`, and `received` 0."
     yield ""
     yield from _sample(json.loads(auth_success(SESSION, expires_at=int(NOW), resumed=False, received=0)))
     yield ""
@@ -56,9 +60,14 @@ def events() -> Iterator[str]:
     yield "## Fanned out"
     yield ""
     yield "Deliveries are CloudEvents 1.0 in structured mode, signed by the Standard Webhooks specification;"
-    yield "[Fan-out](../fanout.md) says how to verify one. Members that are not known are left out; `truncated` is there, and"
-    yield "true, only where a text was cut. `time` is the moment, in RFC 3339."
-    for event in fanned_out():
+    yield "[Fan-out](../fanout.md) says how to verify one. A whole one looks like this:"
+    yield ""
+    samples = fanned_out()
+    yield from _sample(json.loads(encode_event(replace(samples[0], id="evt_5c0f"))))
+    yield ""
+    yield "Of each type the members are shown that differ. Members of `data` that are not known are left out; `truncated` is"
+    yield "there, and true, only where a text was cut."
+    for event in samples:
         yield ""
         yield f"### {event.type}"
         yield ""
@@ -95,6 +104,7 @@ def fanned_out() -> list[Event]:
             SessionClosed(SESSION, "ada", 1000, "the session ended", 12.5, 90, 81_920, 64, 65_536), turns=1, usage=usage
         ),
         target_disabled(crm, "it answered 410: the receiver is gone", NOW),
+        Event("evt_5c0f", SOURCE, TEST_EVENT, NOW, crm.name, {"target": crm.name}),
     ]
 
 

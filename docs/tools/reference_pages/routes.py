@@ -1,34 +1,13 @@
-"""Every HTTP route, asked of the routers that a gateway is put together from, by their OpenAPI document."""
+"""Every route, with what a gateway was seen to do there."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-from fastapi import FastAPI
-
+from reference_pages.asking import Found, ask, query_names
 from reference_pages.markdown import heading, table
-from voxgate_fanout import create_router as create_fanout_router
-from voxgate_gateway.routes import create_router
-from voxgate_gateway.store.routes import create_router as create_conversations_router
-from voxgate_realtime import PATHS
-from voxgate_responder import respond
-from voxgate_responder.endpoints import create_stub_router
-from voxgate_security import create_router as create_token_router
+from voxgate_realtime import PATHS, Dialect
 
-__all__ = ["documented", "routes"]
-
-
-class _Anything:
-    """Has every attribute, each of the same kind."""
-
-    def __getattr__(self, name: str) -> "_Anything":
-        return self
-
-
-NOTHING: Final[Any] = None
-"""What stands behind the routes, which are only named here and never called."""
-
-SOMETHING: Final[Any] = _Anything()
-"""The same, where its absence would take routes away, or what it consists of is looked up beforehand."""
+__all__ = ["routes"]
 
 SUBJECTS: Final = {
     "tokens": "Tokens",
@@ -36,48 +15,73 @@ SUBJECTS: Final = {
     "conversations": "Conversations",
     "endpoints": "The seven endpoints",
 }
+"""The tags of the OpenAPI document. What has none is about the process itself."""
 
 PAGES: Final = {
-    "Tokens": "[Security](../SECURITY.md)",
-    "Fan-out": "[Fan-out](../fanout.md)",
-    "Conversations": "[Conversations](../conversations.md)",
-    "The seven endpoints": "[PHP](../php.md)",
-    "The process itself": "[Observability](../OBSERVABILITY.md)",
+    "Tokens": "More in [Security](../SECURITY.md).",
+    "Fan-out": "More in [Fan-out](../fanout.md). The stub's two routes are there while the local stub takes events.",
+    "Conversations": "More in [Conversations](../conversations.md). A user sees their own, an operator everybody's.",
+    "The seven endpoints": "More in [PHP](../php.md). The key is wanted where a PHP backend answers. The local stub has"
+    " nothing but fixtures, and answers anybody.",
+    "The process itself": "More in [Observability](../OBSERVABILITY.md).",
 }
 
+DIALECTS: Final = {
+    Dialect.NATIVE: "begins with `auth_success`; takes a credential as the first message too",
+    Dialect.OPENAI: "OpenAI's, to the letter",
+}
 
-def documented() -> dict[str, Any]:
-    """The ``paths`` of the OpenAPI document, with everything switched on; the WebSockets are not part of it."""
-    app = FastAPI()
-    app.include_router(create_token_router(NOTHING, respond))
-    app.include_router(create_router(NOTHING, respond, metrics=SOMETHING))
-    app.include_router(create_conversations_router(NOTHING, NOTHING, respond))
-    app.include_router(create_fanout_router(SOMETHING, NOTHING, respond, stub=SOMETHING, admission=NOTHING))
-    app.include_router(create_stub_router(respond, NOTHING))
-    paths: dict[str, Any] = app.openapi()["paths"]
-    return {path: methods for path, methods in paths.items() if path not in PATHS}
+HEADER: Final = ("route", "what it does", "credential", "answers")
 
 
 def routes() -> Iterator[str]:
     """A table for each subject, and one for the WebSockets."""
     yield from heading("Routes")
-    yield "A running gateway serves the whole document at `/openapi.json`. Every refusal is a row of"
-    yield "[Errors](errors.md)."
-    rows: dict[str, list[tuple[str, str, str]]] = {subject: [] for subject in PAGES}
-    for path, methods in documented().items():
-        for method, operation in methods.items():
-            subject = SUBJECTS.get(next(iter(operation.get("tags", [])), ""), "The process itself")
-            rows[subject].append((f"`{method.upper()}`", f"`{path}`", operation["summary"]))
+    yield "This page was written by asking a gateway. A running one serves the same list at `/openapi.json`."
+    yield ""
+    yield "- **credential**: the least that opens the route, as `Authorization: Bearer`. A key is an API key of either role."
+    yield "  Where users sign in with OpenID Connect, their own access token gets them tokens and their conversations."
+    yield "- **answers**: the status of success, then those of the refusals that were seen: without a key, with the wrong role,"
+    yield "  and for paths, queries and bodies that don't fit. Not tried were a page from elsewhere (403), another method (405),"
+    yield "  a conflict (409), a full quota (429) and a part that is down (503). [Errors](errors.md) has them all."
+    found = ask()
+    rows: dict[str, list[tuple[str, ...]]] = {subject: [] for subject in PAGES}
+    for (method, path), route in found.items():
+        if path not in PATHS:
+            subject = SUBJECTS.get(next(iter(route.operation.get("tags", [])), ""), "The process itself")
+            rows[subject].append(_row(method, path, route))
     for subject, own in rows.items():
         yield ""
         yield f"## {subject}"
         yield ""
-        yield f"More in {PAGES[subject]}."
+        yield PAGES[subject]
         yield ""
-        yield from table(("method", "path", "what it does"), own)
+        yield from table(HEADER, own)
     yield ""
     yield "## WebSockets"
     yield ""
-    yield "More in [Realtime](../realtime.md); what they close with is in [Close codes](close-codes.md)."
+    yield "They want a session token, and none in the query: [Realtime](../realtime.md#credentials) says where it goes. What they"
+    yield "close with is in [Close codes](close-codes.md). A GET without an upgrade is answered too."
     yield ""
-    yield from table(("path", "dialect"), ((f"`{path}`", dialect.name.lower()) for path, dialect in PATHS.items()))
+    sockets = (
+        (f"`{path}`", DIALECTS[dialect], ", ".join(_refusals(found["GET", path]))) for path, dialect in PATHS.items()
+    )
+    yield from table(("path", "dialect", "without an upgrade"), sockets)
+
+
+def _row(method: str, path: str, route: Found) -> tuple[str, ...]:
+    what = str(route.operation["summary"])
+    if names := query_names(method, path, route.operation):
+        what += f". Query: {', '.join(f'`{name}`' for name in names)}"
+    succeeds = route.answers or {int(status) for status in route.operation["responses"] if status.startswith("2")}
+    answers = [f"**{status}**" for status in sorted(succeeds)]
+    return f"`{method}` {_code(path)}", what, route.wants, ", ".join([*answers, *_refusals(route)])
+
+
+def _code(path: str) -> str:
+    """A path that breaks between its parts where the screen is narrow."""
+    return f"<code>/{path[1:].replace('/', '/<wbr>')}</code>"
+
+
+def _refusals(route: Found) -> list[str]:
+    return [str(status) for status in sorted(set(route.refusals.values()))]

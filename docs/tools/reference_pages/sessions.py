@@ -27,8 +27,8 @@ STYLE: Final = """
   }
 """
 
-WIDTH: Final = 330
-BOX: Final = (170, 42)
+WIDTH: Final = 360
+BOX: Final = (240, 42)
 STEP: Final = 92
 """From one state to the next, downwards."""
 
@@ -45,6 +45,8 @@ def sessions() -> Iterator[str]:
     yield "One relayed session moves through these states. A trigger that has no cell in a state's row is ignored there."
     yield ""
     yield f"![{_told()}](../{DIAGRAM})"
+    yield ""
+    yield "An arrow that begins at a dashed frame leads out of every state inside it."
     yield ""
     header = ("state", *(f"`{trigger}`" for trigger in Trigger))
     rows = [(f"`{state}`", *(_moved(state, trigger) for trigger in Trigger)) for state in State]
@@ -63,7 +65,7 @@ def diagram() -> Iterator[str]:
     tops = {state: 40 + number * STEP for number, state in enumerate(line)}
     tops[ended] = tops[line[-1]] + STEP + 46
     tops[gone] = tops[ended] + STEP + 30
-    height = tops[gone] + BOX[1] + 30
+    height = tops[gone] + BOX[1] + 24
     yield f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-labelledby="t d"'
     yield f'     width="{WIDTH}" height="{height}" font-family="system-ui, sans-serif" font-size="14">'
     yield f'<title id="t">Session states</title><desc id="d">{_told()}</desc><style>{STYLE}</style>'

@@ -22,6 +22,7 @@ from voxgate_gates.condition import ABSENT
 from voxgate_gates.coverage import coverage_facts
 from voxgate_gates.harness import SETTINGS
 from voxgate_gates.probe import Probe, Unjudged
+from voxgate_gates.waiting import ask_until
 
 __all__ = ["suite"]
 
@@ -34,9 +35,6 @@ STOP_SECONDS: Final = 20.0
 """From SIGTERM to the end: sessions have ten seconds, and the backplane is stopped after them."""
 
 CHECK_SECONDS: Final = START_SECONDS + STOP_SECONDS + 10.0
-
-LOOK_SECONDS: Final = 0.02
-"""From one look at whether a process has ended to the next."""
 
 LINE_BYTES: Final = 64 * 1024
 SHOWN: Final = 300
@@ -90,11 +88,8 @@ async def leaves_nothing(probe: Probe) -> Mapping[str, object]:
     async with _serving(probe.target.command, "--port", "0") as process:
         port = await _ready_port(process)
         process.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(STOP_SECONDS):
-                while process.returncode is None:  # wait() would wait for its pipes, which what it left behind may hold
-                    await asyncio.sleep(LOOK_SECONDS)
-        except TimeoutError:
+        # wait() would wait for its pipes too, which what it left behind may hold.
+        if await ask_until(lambda: _ended(process), lambda code: code is not None, seconds=STOP_SECONDS) is None:
             return {"READY": True, "ENDED": False, "PORT_REFUSES": ABSENT, "PROCESSES_LEFT": ABSENT}
         with socket.socket() as caller:
             caller.settimeout(1.0)
@@ -118,6 +113,10 @@ async def coverage_floor(probe: Probe) -> Mapping[str, object]:
         raise Unjudged(f"the coverage of the last run can't be read: {error}") from error
     probe.figure("covered by tests", f"{facts['COVERED']} %")
     return facts
+
+
+async def _ended(process: asyncio.subprocess.Process) -> int | None:
+    return process.returncode
 
 
 async def _ready_port(process: asyncio.subprocess.Process) -> int:
