@@ -4,17 +4,22 @@ import asyncio
 import functools
 import importlib.util
 import json
+import os
 import shutil
+import ssl
 import sys
 import threading
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import trustme
 from openai import AsyncOpenAI
 from playwright.async_api import async_playwright
 from standardwebhooks import Webhook
@@ -23,6 +28,8 @@ from tests.docs.pages import DOCS, ROOT
 from tests.gateway.rig import BEARER, OPERATOR_KEY, PREVIEW, Served, served
 
 EXAMPLES = DOCS / "examples"
+NODE = shutil.which("node")
+OPENAI_NODE = Path(os.environ.get("OPENAI_NODE", "nowhere"))
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 CLIP = ROOT / "packages" / "gates" / "src" / "voxgate_gates" / "clips" / "order.wav"
 
@@ -124,6 +131,50 @@ async def test_a_page_opens_a_session_without_ever_seeing_a_key(tmp_path: Path) 
             site.shutdown()
             thread.join()
     assert types == ["auth_success", "session.created"]
+
+
+@asynccontextmanager
+async def behind_tls(port: int, folder: Path) -> AsyncIterator[str]:
+    """A TLS front that passes bytes on to ``port``, as a proxy in front of a gateway does; its CA is ``ca.pem``."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+
+    async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while chunk := await reader.read(65536):
+            writer.write(chunk)
+            await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(pipe(reader, far_writer), pipe(far_reader, writer), return_exceptions=True)
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as front:
+        yield f"https://localhost:{front.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.skipif(
+    NODE is None or not OPENAI_NODE.is_dir(),
+    reason="needs node, and OPENAI_NODE, a folder where `npm install openai ws` was run",
+)
+async def test_openais_javascript_client_speaks_a_turn_with_the_base_url_and_the_key_changed(tmp_path: Path) -> None:
+    shutil.copy(EXAMPLES / "javascript" / "spoken_turn.mjs", tmp_path)
+    (tmp_path / "node_modules").symlink_to(OPENAI_NODE / "node_modules")
+    async with served() as gateway, behind_tls(urlsplit(gateway.url).port or 0, tmp_path) as url:
+        process = await asyncio.create_subprocess_exec(
+            *(str(NODE), "spoken_turn.mjs", str(CLIP)),
+            cwd=tmp_path,
+            env={"VOXGATE": url, "KEY": OPERATOR_KEY, "NODE_EXTRA_CA_CERTS": str(tmp_path / "ca.pem")},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, complaint = await process.communicate()
+    assert process.returncode == 0, complaint.decode()
+    said, spoken = out.decode().splitlines()
+    assert said
+    assert float(spoken.partition(" ")[0]) > 0.5
 
 
 class _Quiet(SimpleHTTPRequestHandler):
