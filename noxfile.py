@@ -61,10 +61,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check types: mypy --strict over packages, tests and this file."""
+    """Check types: mypy --strict over packages, tests, benchmarks, the examples and this file."""
     install(session, *PACKAGES, groups=("types", "test"))
     sources = [f"packages/{package}/src/voxgate_{package}" for package in PACKAGES]
-    session.run("mypy", *sources, "tests", "benchmarks", "docs/tools", "noxfile.py")
+    session.run("mypy", *sources, "tests", "benchmarks", "docs/tools", "docs/examples/python", "noxfile.py")
 
 
 @nox.session
