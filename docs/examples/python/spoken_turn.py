@@ -48,11 +48,11 @@ async def main(gateway: str, question: str) -> None:
                 raise SystemExit(event["error"]["message"])
             elif event["type"] == "response.done":
                 break
-    with wave.open("answer.wav", "wb") as answer:
-        answer.setnchannels(1)
-        answer.setsampwidth(2)
-        answer.setframerate(RATE)
-        answer.writeframes(bytes(heard))
+    with wave.open("answer.wav", "wb") as spoken:
+        spoken.setnchannels(1)
+        spoken.setsampwidth(2)
+        spoken.setframerate(RATE)
+        spoken.writeframes(bytes(heard))
     print(f"{said}\nanswer.wav: {len(heard) / 2 / RATE:.1f} s")
 
 
