@@ -62,7 +62,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types: mypy --strict over packages, tests, benchmarks, the examples and this file."""
-    install(session, *PACKAGES, groups=("types", "test"))
+    install(session, *PACKAGES, groups=("types", "test", "site"))
     sources = [f"packages/{package}/src/voxgate_{package}" for package in PACKAGES]
     session.run("mypy", *sources, "tests", "benchmarks", "docs/tools", "docs/examples/python", "noxfile.py")
 
