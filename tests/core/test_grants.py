@@ -1,8 +1,8 @@
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 
-from voxgate_core import Grant, Leash
+from voxgate_core import Grant, Leash, session_of_token
 
 
 def grant() -> Grant:
@@ -32,3 +32,10 @@ def test_a_grant_cannot_be_widened_after_verification() -> None:
         grant().expires_at = 9_999  # type: ignore[misc]  # the refusal is the point
     with pytest.raises(FrozenInstanceError):
         grant().leash.seconds = 9_999  # type: ignore[misc]  # the refusal is the point
+
+
+def test_connections_of_one_token_have_session_ids_of_their_own_that_lead_back_to_it() -> None:
+    first, second = grant().for_connection(), grant().for_connection()
+    assert first.session_id != second.session_id
+    assert {session_of_token(each.session_id) for each in (grant(), first, second)} == {"s1"}
+    assert replace(first, session_id="s1") == grant()

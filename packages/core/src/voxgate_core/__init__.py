@@ -6,7 +6,7 @@ from voxgate_core.directory import Place, SessionDirectory
 from voxgate_core.environment import Environment
 from voxgate_core.errors import ERRORS, ConfigurationError, ErrorKind, Retry, VoxgateError
 from voxgate_core.events import Event, EventSink, NullSink
-from voxgate_core.grants import Grant, Leash
+from voxgate_core.grants import Grant, Leash, session_of_token
 from voxgate_core.keyvalue import Change, Entry, KeyValue, MemoryKeyValue
 from voxgate_core.ports import CallerGate, NullObserver, OriginGate, SessionClosed, SessionObserver, TokenVerifier
 from voxgate_core.queue import Claim, DeadLetter, DeadQuery, DurableQueue, Handler, LaneWorker
@@ -51,6 +51,7 @@ __all__ = [
     "current_trace",
     "new_trace",
     "parse_traceparent",
+    "session_of_token",
     "trace_from_headers",
 ]
 

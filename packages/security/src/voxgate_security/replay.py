@@ -26,7 +26,19 @@ class ReplayGuard:
         can't be made: a token is never taken for unused because nobody could look.
         """
         remaining = max(grant.expires_at - self._clock.now(), 0) + SKEW_SECONDS
-        # An id may hold dots anywhere; keys of a store may not.
-        key = PREFIX + hashlib.sha256(grant.token_id.encode()).hexdigest()
-        if not await self._store.put_if_absent(key, b"", ttl=remaining):
+        if not await self._store.put_if_absent(_key(grant), b"", ttl=remaining):
             raise VoxgateError("token_replayed")
+
+    async def check(self, grant: Grant) -> None:
+        """Raise :class:`VoxgateError` ``token_replayed`` for a token that was spent, ``unavailable`` when unknown.
+
+        Where a token may open several sessions, one that was spent elsewhere opens none any more: or what was seen
+        in use once, by whoever reads along, would be good for more.
+        """
+        if await self._store.get(_key(grant)) is not None:
+            raise VoxgateError("token_replayed")
+
+
+def _key(grant: Grant) -> str:
+    # An id may hold dots anywhere; keys of a store may not.
+    return PREFIX + hashlib.sha256(grant.token_id.encode()).hexdigest()

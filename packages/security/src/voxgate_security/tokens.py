@@ -175,6 +175,8 @@ class Verifier:
     async def verify(self, token: str, *, origin: str | None, single_use: bool) -> Grant:
         """The grant inside ``token``, presented from ``origin``; spent when ``single_use``.
 
+        A token that was spent is void everywhere, also where a token may be used again.
+
         Raises :class:`VoxgateError`: ``credential_invalid``, ``token_expired``, ``token_wrong_origin``,
         ``policy_refused`` (scope), ``token_revoked``, ``token_replayed``, or ``unavailable`` when the store can't
         be asked. Nothing else escapes, whatever ``token`` holds.
@@ -184,6 +186,8 @@ class Verifier:
             raise VoxgateError("token_wrong_origin")
         if self._required_scope is not None and self._required_scope not in grant.scope:
             raise VoxgateError("policy_refused", "the token lacks the scope for this")
+        if not single_use:
+            await self._replays.check(grant)
         await self._revocations.check(grant)
         if single_use:
             await self._replays.spend(grant)
