@@ -1,18 +1,16 @@
 """The examples that pages include are run as they stand: Python, PHP and a page in a real browser."""
 
 import asyncio
-import functools
 import importlib.util
 import json
 import os
 import shutil
+import socket
 import ssl
 import sys
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import urlsplit
@@ -20,12 +18,15 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import trustme
+import uvicorn
+from fastapi import FastAPI
 from openai import AsyncOpenAI
 from playwright.async_api import async_playwright
 from standardwebhooks import Webhook
+from starlette.staticfiles import StaticFiles
 
 from tests.docs.pages import DOCS, ROOT
-from tests.gateway.rig import BEARER, OPERATOR_KEY, PREVIEW, Served, served
+from tests.gateway.rig import OPERATOR_KEY, PREVIEW, Served, served
 
 EXAMPLES = DOCS / "examples"
 NODE = shutil.which("node")
@@ -55,12 +56,16 @@ async def test_a_backend_gives_its_users_tokens(gateway: Served, monkeypatch: py
     monkeypatch.setenv("KEY", OPERATOR_KEY)
     backend = httpx.ASGITransport(module("token_from_backend.py").app)
     async with httpx.AsyncClient(transport=backend, base_url="http://backend") as http:
-        granted = (await http.post("/voice-token", headers={"X-Session": "ada"})).json()
-        assert set(granted) == {"token", "url", "expiresAt"}
         assert (await http.post("/voice-token")).status_code == 401
+        http.cookies["session"] = "ada"
+        assert set((await http.post("/voice-token")).json()) == {"token", "url", "expiresAt"}
         monkeypatch.setenv("KEY", "vk_wrong")
-        refused = await http.post("/voice-token", headers={"X-Session": "ada"})
-    assert refused.status_code == 502
+        refused = await http.post("/voice-token")
+        with socket.create_server(("127.0.0.1", 0)) as closing:
+            nowhere = closing.getsockname()[1]
+        monkeypatch.setenv("VOXGATE", f"http://127.0.0.1:{nowhere}")
+        unanswered = await http.post("/voice-token")
+    assert (refused.status_code, unanswered.status_code) == (502, 503)
     assert OPERATOR_KEY not in refused.text
 
 
@@ -100,37 +105,65 @@ async def test_openais_own_client_needs_another_address_and_key_alone(gateway: S
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
-async def test_a_page_opens_a_session_without_ever_seeing_a_key(tmp_path: Path) -> None:
+async def test_a_page_gets_a_token_of_a_backend_and_its_session_back_after_a_cut_without_ever_seeing_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shutil.copy(EXAMPLES / "page" / "session.js", tmp_path)
     (tmp_path / "index.html").write_text("<!doctype html><title>page</title><script src=session.js></script>")
-    handler = functools.partial(_Quiet, directory=str(tmp_path))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as site:
-        thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        origin = f"http://127.0.0.1:{site.server_address[1]}"
+    backend = module("token_from_backend.py").app
+    backend.mount("/", StaticFiles(directory=tmp_path, html=True))
+    async with serving(backend) as site:
+        async with served({**PREVIEW, "ALLOWED_ORIGINS": site}) as gateway, async_playwright() as playwright:
+            monkeypatch.setenv("VOXGATE", gateway.url)
+            monkeypatch.setenv("KEY", OPERATOR_KEY)
+            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            page = await browser.new_page()
+            seen: list[str] = []
+            page.on("response", lambda response: seen.append(response.url))
+            await page.context.add_cookies([{"name": "session", "value": "ada", "url": site}])
+            await page.goto(site)
+            await page.evaluate(
+                """async () => {
+                    window.events = [];
+                    window.heard = (wanted) => new Promise((found) => {
+                        const look = () => events.some(wanted) ? found() : setTimeout(look, 10);
+                        look();
+                    });
+                    window.session = await openSession("/voice-token", { onEvent: (event) => events.push(event) });
+                    await heard((event) => event.type === "session.created");
+                }"""
+            )
+            [relay] = gateway.gateway.realtime.sessions
+            assert relay.client.transport is not None
+            relay.client.transport.disconnect(False)
+            await page.evaluate(
+                """async () => {
+                    session.send({ type: "session.update", session: { type: "realtime", instructions: "Be brief." } });
+                    await heard((event) => event.type === "session.updated");
+                    session.close();
+                    await heard((event) => event.type === "closed");
+                }"""
+            )
+            events = await page.evaluate("events")
+            await browser.close()
+    kinds = [event["type"] for event in events]
+    assert kinds == ["auth_success", "session.created", "auth_success", "session.updated", "closed"]
+    assert [event["resumed"] for event in events if event["type"] == "auth_success"] == [False, True]
+    assert events[-1]["code"] == 1000
+    assert not [url for url in seen if OPERATOR_KEY in url]
+
+
+@asynccontextmanager
+async def serving(app: FastAPI) -> AsyncIterator[str]:
+    """Serve an app on a loopback port until the block ends; its URL."""
+    server = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        task = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            async with served({**PREVIEW, "ALLOWED_ORIGINS": origin}) as gateway, async_playwright() as playwright:
-                answer = await gateway.http.post("/api/realtime/token", json={"origin": origin}, headers=BEARER)
-                data = answer.json()["data"]
-                browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-                page = await browser.new_page()
-                granted = json.dumps({"token": data["token"], "url": data["url"]})
-                await page.route("**/token", lambda route: route.fulfill(body=granted, content_type="application/json"))
-                await page.goto(f"{origin}/index.html")
-                types = await page.evaluate(
-                    """() => new Promise((resolve) => {
-                        const types = [];
-                        openSession("/token", { onEvent: (event) => {
-                            types.push(event.type);
-                            if (types.length === 2) resolve(types);
-                        }});
-                    })"""
-                )
-                await browser.close()
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            site.shutdown()
-            thread.join()
-    assert types == ["auth_success", "session.created"]
+            server.should_exit = True
+            await task
 
 
 @asynccontextmanager
@@ -175,11 +208,6 @@ async def test_openais_javascript_client_speaks_a_turn_with_the_base_url_and_the
     said, spoken = out.decode().splitlines()
     assert said
     assert float(spoken.partition(" ")[0]) > 0.5
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
-        return None
 
 
 def test_the_recording_of_the_quickstart_is_what_it_needs() -> None:

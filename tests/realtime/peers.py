@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from voxgate_core import Clock, EventSink, Grant, Leash, SessionClosed, Trace, VoxgateError
+from voxgate_core import Clock, EventSink, Grant, Leash, ResumeOutcome, SessionClosed, Trace, VoxgateError
 from voxgate_realtime import RealtimeServer, RelayLimits, Upstream
 from voxgate_realtime.relay import Relay
 
@@ -64,12 +64,22 @@ class Recorder:
     """An observer that keeps what it is told."""
 
     opened_grants: list[Grant] = field(default_factory=list)
+    detached_grants: list[Grant] = field(default_factory=list)
+    resumes: list[tuple[str, str]] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     summaries: list[SessionClosed] = field(default_factory=list)
     any_closed: asyncio.Event = field(default_factory=asyncio.Event)
+    any_detached: asyncio.Event = field(default_factory=asyncio.Event)
 
     def opened(self, grant: Grant) -> None:
         self.opened_grants.append(grant)
+
+    def detached(self, grant: Grant) -> None:
+        self.detached_grants.append(grant)
+        self.any_detached.set()
+
+    def resume_asked(self, grant: Grant, outcome: ResumeOutcome) -> None:
+        self.resumes.append((grant.session_id, outcome.value))
 
     def refused(self, error: VoxgateError) -> None:
         self.refusals.append(error.code)
@@ -168,6 +178,7 @@ async def gateway(
     try:
         yield Gateway(listener.getsockname()[1], realtime, server, observer, verifier)
     finally:
+        realtime.drain()
         await server.shutdown(sockets=[listener])
 
 

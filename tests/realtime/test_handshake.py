@@ -10,6 +10,7 @@ from voxgate_core import VoxgateError
 from voxgate_realtime.handshake import (
     MAX_QUERY_FIELDS,
     MAX_TOKEN,
+    Resume,
     auth_success,
     check_upgrade,
     find_credential,
@@ -33,7 +34,7 @@ def head(*lines: str, target: str = "/realtime", method: str = "GET") -> bytes:
 
 def test_path_query_and_headers_are_read() -> None:
     upgrade = parse_upgrade(head("X-One: a", "x-one:b", target="/v1/realtime?model=m%2F1&x="))
-    assert (upgrade.method, upgrade.path, upgrade.model) == ("GET", "/v1/realtime", "m/1")
+    assert (upgrade.method, upgrade.path, upgrade.read_query()) == ("GET", "/v1/realtime", ("m/1", None))
     assert upgrade.values(b"x-one") == [b"a", b"b"]
 
 
@@ -50,8 +51,22 @@ def test_a_head_that_is_none_is_refused(data: bytes) -> None:
 def test_a_query_of_many_fields_is_refused_when_it_is_read() -> None:
     upgrade = parse_upgrade(head(target="/realtime?" + "a=1&" * (MAX_QUERY_FIELDS + 1)))
     with pytest.raises(VoxgateError) as refused:
-        _ = upgrade.model
+        upgrade.read_query()
     assert refused.value.code == "bad_request"
+
+
+@pytest.mark.parametrize(
+    ("query", "resume"),
+    [
+        ("resume=sess_1&last_event_id=event_2", Resume("sess_1", "event_2")),
+        ("resume=sess_1", Resume("sess_1", None)),
+        ("resume=sess_1&last_event_id=", Resume("sess_1", None)),
+        ("resume=&last_event_id=event_2", None),
+        ("last_event_id=event_2", None),
+    ],
+)
+def test_the_session_asked_back_is_read(query: str, resume: Resume | None) -> None:
+    assert parse_upgrade(head(target=f"/realtime?{query}")).read_query() == (None, resume)
 
 
 def test_an_origin_is_judged_as_it_was_sent() -> None:

@@ -134,7 +134,7 @@ async def test_the_longest_session_ends_1001() -> None:
 
 
 async def test_a_client_that_answers_no_ping_is_taken_for_dead() -> None:
-    limits = replace(LIMITS, ping_interval=0.1, close_timeout=0.1)
+    limits = replace(LIMITS, ping_interval=0.1, close_timeout=0.1, resume_grace=0)
     async with model_server(echo) as url, gateway(url, limits=limits) as gw:
         async with gw.client(ping_interval=None, close_timeout=0.1) as client:
             await client.recv()

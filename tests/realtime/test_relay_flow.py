@@ -9,7 +9,9 @@ from dataclasses import replace
 
 import pytest
 from websockets.asyncio.server import ServerConnection
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 from tests.realtime.peers import (
     LIMITS,
@@ -19,6 +21,7 @@ from tests.realtime.peers import (
     gateway,
     model_server,
     only_relay,
+    refusal,
     send_all,
 )
 
@@ -101,6 +104,24 @@ async def test_a_session_that_is_over_leaves_its_memory_without_the_garbage_coll
             gc.enable()
 
 
+async def test_a_session_whose_upstream_refused_it_leaves_its_memory_without_the_garbage_collector() -> None:
+    async def refuse(_: ServerConnection, __: Request) -> Response:
+        return Response(403, "Forbidden", Headers({"content-length": "0"}))
+
+    async with model_server(echo, process_request=refuse) as url, gateway(url) as gw:
+        gc.collect()
+        gc.disable()
+        try:
+            async with gw.client() as client:
+                gone = weakref.ref(only_relay(gw))
+                assert await refusal(client) == ("upstream_failed", 1011)
+            await gw.observer.any_closed.wait()
+            while gone() is not None:
+                await asyncio.wait([asyncio.create_task(asyncio.Event().wait())], timeout=0.01)
+        finally:
+            gc.enable()
+
+
 async def test_an_upstream_that_never_reads_pauses_the_client_within_a_bound() -> None:
     read_on = asyncio.Event()
 
@@ -161,7 +182,7 @@ async def test_a_side_that_stays_full_for_too_long_ends_the_session(who: str) ->
                 await connection.send(json.dumps({"type": "x", "y": "A" * 65536}))
 
     gone = asyncio.Event()
-    limits = replace(LIMITS, stall_timeout=0.2, close_timeout=0.1)
+    limits = replace(LIMITS, stall_timeout=0.2, close_timeout=0.1, resume_grace=0)
     async with model_server(flood) as url, gateway(url, limits=limits) as gw:
         async with gw.client(max_queue=1, close_timeout=0.1) as client:
             if who == "upstream":

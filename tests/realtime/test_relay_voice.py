@@ -61,7 +61,8 @@ async def hear_all(client: ClientConnection, said: list[bytes]) -> None:
 async def test_a_whole_turn_is_told_from_start_to_end() -> None:
     said, sink = messages.whole_turn(), KeptEvents()
     async with model_server(saying(*said)) as url, gateway(url, events=sink) as gw:
-        async with gw.client("/v1/realtime?model=their-model", origin=ORIGIN) as client:
+        async with gw.client("/realtime?model=their-model", origin=ORIGIN) as client:
+            await client.recv()
             await hear_all(client, said)
         await sink.ended.wait()
     assert sink.kinds == [
@@ -70,7 +71,7 @@ async def test_a_whole_turn_is_told_from_start_to_end() -> None:
     assert {event.subject for event in sink.events} == {"sess-1"}
     assert {event.source for event in sink.events} == {"/voxgate"}
     assert len({event.id for event in sink.events}) == len(sink.events)
-    assert sink.data(SESSION_STARTED) == [WHOSE | {"origin": ORIGIN, "dialect": "openai", "model": "their-model"}]
+    assert sink.data(SESSION_STARTED) == [WHOSE | {"origin": ORIGIN, "dialect": "native", "model": "their-model"}]
     assert sink.data(TRANSCRIPT_COMPLETED) == [
         WHOSE | {"turn": 1, "role": "assistant", "itemId": "item_a", "responseId": "resp_1", "text": "It rains."},
         WHOSE | {"turn": 1, "role": "user", "itemId": "item_u1", "text": "How is the weather?"},
@@ -160,7 +161,8 @@ async def test_tool_calls_and_long_texts_are_told() -> None:
     said = [messages.item_done(messages.call()), messages.spoken("x" * (MAX_TEXT + 1))]
     sink = KeptEvents()
     async with model_server(saying(*said)) as url, gateway(url, events=sink) as gw:
-        async with gw.client("/v1/realtime") as client:
+        async with gw.client() as client:
+            await client.recv()
             await hear_all(client, said)
         await sink.ended.wait()
     assert sink.data(TOOL_CALLED) == [WHOSE | {"callId": "call_1", "name": "weather", "arguments": '{"city":"Oslo"}'}]

@@ -27,14 +27,21 @@ def test_every_state_is_reached_and_only_closed_is_final() -> None:
     assert {state for state, _ in TRANSITIONS} == set(State) - {State.CLOSED}
 
 
-def test_a_lost_connection_closes_from_any_state() -> None:
-    for state in set(State) - {State.CLOSED}:
+def test_a_lost_connection_closes_from_any_state_that_has_one() -> None:
+    for state in set(State) - {State.CLOSED, State.DETACHED}:
         assert TRANSITIONS[state, Trigger.DISCONNECTED] is State.CLOSED
+
+
+def test_a_session_without_a_client_comes_back_or_is_over() -> None:
+    out_of_it = {trigger: after for (before, trigger), after in TRANSITIONS.items() if before is State.DETACHED}
+    assert out_of_it == {Trigger.RESUMED: State.OPEN, Trigger.ENDED: State.CLOSED}
 
 
 def test_nothing_opens_without_authentication() -> None:
     into_open = {key for key, after in TRANSITIONS.items() if after is State.OPEN}
-    assert into_open == {(State.CONNECTING, Trigger.UPSTREAM_READY)}
+    assert into_open == {(State.CONNECTING, Trigger.UPSTREAM_READY), (State.DETACHED, Trigger.RESUMED)}
+    into_detached = {key for key, after in TRANSITIONS.items() if after is State.DETACHED}
+    assert into_detached == {(State.OPEN, Trigger.LOST)}
     into_connecting = {key for key, after in TRANSITIONS.items() if after is State.CONNECTING}
     assert into_connecting == {(State.AUTHENTICATING, Trigger.AUTHENTICATED)}
 
@@ -73,9 +80,9 @@ def test_a_leash_shortens_a_session_and_never_lengthens_it() -> None:
         session = Session(RelayLimits(session_seconds=allowed), started=0)
         session.grant = grant(Leash(seconds=leash))
         assert session.seconds_allowed == min(leash, allowed)
-        assert session.is_leashed is (leash <= allowed)
+        assert session.time_is_up().code == ("quota_exceeded" if leash <= allowed else "session_limit")
     unleashed = Session(RelayLimits(session_seconds=60), started=0)
-    assert (unleashed.seconds_allowed, unleashed.is_leashed) == (60, False)
+    assert (unleashed.seconds_allowed, unleashed.time_is_up().code) == (60, "session_limit")
 
 
 def test_a_summary_tells_who_how_long_and_how_much() -> None:

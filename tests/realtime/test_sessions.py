@@ -12,6 +12,10 @@ class Live:
         self.grant: Grant | None = None
         self.refused_with: list[str] = []
 
+    @property
+    def proofs(self) -> tuple[Grant, ...]:
+        return () if self.grant is None else (self.grant,)
+
     def refuse(self, error: VoxgateError) -> None:
         self.refused_with.append(error.code)
 
@@ -21,7 +25,7 @@ def grant(subject: str) -> Grant:
 
 
 def test_sockets_without_a_credential_are_bounded_on_their_own() -> None:
-    sessions = Sessions(RelayLimits(max_sessions=10, max_unauthenticated=2))
+    sessions: Sessions[Live] = Sessions(RelayLimits(max_sessions=10, max_unauthenticated=2))
     first, second, third = Live(), Live(), Live()
     sessions.enter(first, with_credential=False)
     sessions.enter(second, with_credential=False)
@@ -34,14 +38,14 @@ def test_sockets_without_a_credential_are_bounded_on_their_own() -> None:
 
 
 def test_a_crowd_without_credentials_keeps_nobody_out_who_brings_one() -> None:
-    sessions = Sessions(RelayLimits(max_sessions=10, max_unauthenticated=1))
+    sessions: Sessions[Live] = Sessions(RelayLimits(max_sessions=10, max_unauthenticated=1))
     sessions.enter(Live(), with_credential=False)
     sessions.enter(Live(), with_credential=True)
     assert sessions.unauthenticated == 1
 
 
 def test_all_sockets_are_bounded_together() -> None:
-    sessions = Sessions(RelayLimits(max_sessions=1, max_unauthenticated=1))
+    sessions: Sessions[Live] = Sessions(RelayLimits(max_sessions=1, max_unauthenticated=1))
     first = Live()
     sessions.enter(first, with_credential=False)
     sessions.authenticated(first, grant("ada"))
@@ -50,7 +54,7 @@ def test_all_sockets_are_bounded_together() -> None:
 
 
 def test_a_revocation_closes_matching_sessions_and_no_other() -> None:
-    sessions = Sessions(RelayLimits())
+    sessions: Sessions[Live] = Sessions(RelayLimits())
     ada, bob = Live(), Live()
     for live, name in ((ada, "ada"), (bob, "bob")):
         sessions.enter(live, with_credential=False)
@@ -61,7 +65,7 @@ def test_a_revocation_closes_matching_sessions_and_no_other() -> None:
 
 
 def test_a_revocation_that_came_while_verifying_still_counts() -> None:
-    sessions = Sessions(RelayLimits())
+    sessions: Sessions[Live] = Sessions(RelayLimits())
     ada, bob = Live(), Live()
     sessions.enter(ada, with_credential=True)
     sessions.enter(bob, with_credential=True)
@@ -73,7 +77,7 @@ def test_a_revocation_that_came_while_verifying_still_counts() -> None:
 
 
 def test_a_socket_that_left_is_forgotten() -> None:
-    sessions = Sessions(RelayLimits())
+    sessions: Sessions[Live] = Sessions(RelayLimits())
     live = Live()
     sessions.enter(live, with_credential=False)
     sessions.leave(live)
@@ -82,7 +86,7 @@ def test_a_socket_that_left_is_forgotten() -> None:
 
 
 def test_refused_sockets_take_no_room_and_only_so_many_may_wait() -> None:
-    sessions = Sessions(RelayLimits(max_sessions=1, max_unauthenticated=1))
+    sessions: Sessions[Live] = Sessions(RelayLimits(max_sessions=1, max_unauthenticated=1))
     first, second, third = Live(), Live(), Live()
     sessions.enter(first, with_credential=True)
     assert sessions.refused(first)

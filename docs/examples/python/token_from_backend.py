@@ -6,7 +6,7 @@ VOXGATE=http://127.0.0.1:8080 KEY=vk_… uvicorn token_from_backend:app
 import os
 
 import httpx
-from fastapi import FastAPI, Header, HTTPException
+from fastapi import Cookie, FastAPI, Header, HTTPException
 
 app = FastAPI()
 
@@ -19,11 +19,14 @@ def user_of(session: str | None) -> str:
 
 
 @app.post("/voice-token")
-async def voice_token(x_session: str | None = Header(None), origin: str | None = Header(None)) -> dict[str, object]:
-    body = {"sub": user_of(x_session), "leash": {"seconds": 600}, **({"origin": origin} if origin else {})}
-    async with httpx.AsyncClient() as client:
-        url = f"{os.environ['VOXGATE']}/api/realtime/token"
-        answer = await client.post(url, json=body, headers={"Authorization": f"Bearer {os.environ['KEY']}"})
+async def voice_token(session: str | None = Cookie(None), origin: str | None = Header(None)) -> dict[str, object]:
+    body = {"sub": user_of(session), "leash": {"seconds": 600}, **({"origin": origin} if origin else {})}
+    url = f"{os.environ['VOXGATE']}/api/realtime/token"
+    try:
+        async with httpx.AsyncClient() as client:
+            answer = await client.post(url, json=body, headers={"Authorization": f"Bearer {os.environ['KEY']}"})
+    except httpx.TransportError as error:
+        raise HTTPException(503, "the voice gateway does not answer") from error
     if answer.status_code != 200:
         raise HTTPException(502, answer.json()["error"]["message"])
     data = answer.json()["data"]

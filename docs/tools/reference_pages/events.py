@@ -47,8 +47,8 @@ def events() -> Iterator[str]:
     yield ""
     yield from _sample({"type": "auth", "token": "eyJ…"})
     yield ""
-    yield "On `/realtime` the first event of a session. `expiresAt` is seconds since the epoch. This version"
-    yield "resumes no session: `resumed` is always `false`, and `received` 0."
+    yield "On `/realtime` the first event on a connection. `expiresAt` is seconds since the epoch, `received` how many"
+    yield "messages of the client the session has had; [Coming back](../realtime.md#coming-back) says what `resumed` means."
     yield ""
     yield from _sample(json.loads(auth_success(SESSION, expires_at=int(NOW), resumed=False, received=0)))
     yield ""

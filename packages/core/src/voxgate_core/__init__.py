@@ -8,7 +8,15 @@ from voxgate_core.errors import ERRORS, ConfigurationError, ErrorKind, Retry, Vo
 from voxgate_core.events import Event, EventSink, NullSink
 from voxgate_core.grants import Grant, Leash, session_of_token
 from voxgate_core.keyvalue import Change, Entry, KeyValue, MemoryKeyValue
-from voxgate_core.ports import CallerGate, NullObserver, OriginGate, SessionClosed, SessionObserver, TokenVerifier
+from voxgate_core.ports import (
+    CallerGate,
+    NullObserver,
+    OriginGate,
+    ResumeOutcome,
+    SessionClosed,
+    SessionObserver,
+    TokenVerifier,
+)
 from voxgate_core.queue import Claim, DeadLetter, DeadQuery, DurableQueue, Handler, LaneWorker
 from voxgate_core.trace import Trace, current_trace, new_trace, parse_traceparent, trace_from_headers
 
@@ -39,6 +47,7 @@ __all__ = [
     "NullSink",
     "OriginGate",
     "Place",
+    "ResumeOutcome",
     "Retry",
     "SessionClosed",
     "SessionDirectory",

@@ -2,12 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from voxgate_core.errors import VoxgateError
 from voxgate_core.grants import Grant
 
-__all__ = ["CallerGate", "NullObserver", "OriginGate", "SessionClosed", "SessionObserver", "TokenVerifier"]
+__all__ = [
+    "CallerGate",
+    "NullObserver",
+    "OriginGate",
+    "ResumeOutcome",
+    "SessionClosed",
+    "SessionObserver",
+    "TokenVerifier",
+]
 
 
 class OriginGate(Protocol):
@@ -57,10 +66,26 @@ class SessionClosed:
     upstream_bytes: int
 
 
+class ResumeOutcome(StrEnum):
+    """What became of a client's wish to have its session back."""
+
+    RESUMED = "resumed"
+    UNKNOWN = "unknown"  # no session with this id waits for this client, here or on a node that answers
+    INCOMPLETE = "incomplete"  # there was one, but what the client had missed was not all held any more
+
+
 class SessionObserver(Protocol):
     """Told about sessions. Called on the event loop: an observer does not wait and does not raise."""
 
     def opened(self, grant: Grant) -> None: ...
+
+    def detached(self, grant: Grant) -> None:
+        """The client's connection broke, and its session waits for it."""
+        ...
+
+    def resume_asked(self, grant: Grant, outcome: ResumeOutcome) -> None:
+        """A client asked for a session. ``grant`` is that of the session, or the client's where there was none."""
+        ...
 
     def refused(self, error: VoxgateError) -> None: ...
 
@@ -71,6 +96,12 @@ class NullObserver:
     """The observer before anything is wired."""
 
     def opened(self, grant: Grant) -> None:
+        return None
+
+    def detached(self, grant: Grant) -> None:
+        return None
+
+    def resume_asked(self, grant: Grant, outcome: ResumeOutcome) -> None:
         return None
 
     def refused(self, error: VoxgateError) -> None:

@@ -178,7 +178,7 @@ def compose(
         verifier=verifier,
         upstream=upstream,
         refusal=_render_refusal,
-        limits=RelayLimits(max_sessions=settings.max_sessions),
+        limits=RelayLimits(max_sessions=settings.max_sessions, resume_grace=settings.resume_seconds),
         observer=Observers(SessionLog(), figures, *(() if around is None else around.observers), *recorders),
         events=None if fanout is None else Tee(fanout, figures, *recorders),
         clock=clock,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from voxgate_core import ERRORS, Event, Grant, SessionClosed, VoxgateError
+from voxgate_core import ERRORS, Event, Grant, ResumeOutcome, SessionClosed, VoxgateError
 from voxgate_fanout import Fanout
 from voxgate_gateway.version import VERSION
 from voxgate_observability.catalogue import FIRST_AUDIO_BOUNDS, RELAY_BOUNDS, Histogram
@@ -37,6 +37,7 @@ class Figures:
         self._opened = 0
         self._seconds = 0.0
         self._turns = 0
+        self._resumes: Counter[str] = Counter({outcome.value: 0 for outcome in ResumeOutcome})
         self._refused: Counter[str] = Counter()
         self._closed: Counter[str] = Counter()
         self._decisions: Counter[str] = Counter({ISSUED: 0})
@@ -45,6 +46,12 @@ class Figures:
 
     def opened(self, grant: Grant) -> None:
         self._opened += 1
+
+    def detached(self, grant: Grant) -> None:
+        return None  # how many wait is read from the register
+
+    def resume_asked(self, grant: Grant, outcome: ResumeOutcome) -> None:
+        self._resumes[outcome.value] += 1
 
     def refused(self, error: VoxgateError) -> None:
         self._refused[_known(error.code)] += 1
@@ -75,6 +82,8 @@ class Figures:
         live = realtime.traffic()
         yield Reading("voxgate_build_info", 1, (VERSION,))
         yield Reading("voxgate_sessions_open", sum(session.grant is not None for session in realtime.sessions))
+        yield Reading("voxgate_sessions_detached", realtime.sessions.detached)
+        yield from _by_label("voxgate_session_resumes_total", self._resumes)
         yield Reading("voxgate_sessions_opened_total", self._opened)
         yield from _by_label("voxgate_sessions_refused_total", self._refused)
         yield from _by_label("voxgate_sessions_closed_total", self._closed)

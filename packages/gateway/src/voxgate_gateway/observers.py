@@ -1,6 +1,6 @@
 """Several observers of sessions behind one."""
 
-from voxgate_core import Grant, SessionClosed, SessionObserver, VoxgateError
+from voxgate_core import Grant, ResumeOutcome, SessionClosed, SessionObserver, VoxgateError
 
 __all__ = ["Observers"]
 
@@ -14,6 +14,14 @@ class Observers:
     def opened(self, grant: Grant) -> None:
         for observer in self._observers:
             observer.opened(grant)
+
+    def detached(self, grant: Grant) -> None:
+        for observer in self._observers:
+            observer.detached(grant)
+
+    def resume_asked(self, grant: Grant, outcome: ResumeOutcome) -> None:
+        for observer in self._observers:
+            observer.resume_asked(grant, outcome)
 
     def refused(self, error: VoxgateError) -> None:
         for observer in self._observers:

@@ -75,14 +75,19 @@ def url_of(listener: socket.socket) -> str:
 class _Server(uvicorn.Server):
     """uvicorn's server, saying when it answers, and leaving the signals to :class:`StopSignals`."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], on_leave: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_leave = on_leave
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_leave()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -128,7 +133,7 @@ async def serve(
         assert gateway.fanout is not None
         if not settings.worker:
             tell_made(settings, gateway)
-        server = _Server(_uvicorn_config(gateway), lambda: _be_ready(gateway, ready))
+        server = _Server(_uvicorn_config(gateway), lambda: _be_ready(gateway, ready), gateway.realtime.drain)
         signals.catch(lambda number: drain(gateway, partial(server.handle_exit, number, None)))
         # From here on nothing is left half done: what follows is undone before a signal ends the process.
         await stack.enter_async_context(gateway.fanout.running())

@@ -1,8 +1,8 @@
-"""Session opened, session refused, session closed: one log line each, so that an operator sees what clients see."""
+"""What happens to sessions, one log line each, so that an operator sees what clients see."""
 
 import logging
 
-from voxgate_core import Grant, SessionClosed, VoxgateError
+from voxgate_core import Grant, ResumeOutcome, SessionClosed, VoxgateError
 
 __all__ = ["SessionLog"]
 
@@ -14,6 +14,14 @@ class SessionLog:
 
     def opened(self, grant: Grant) -> None:
         logger.info("session opened", extra={"session": grant.session_id, "subject": grant.subject})
+
+    def detached(self, grant: Grant) -> None:
+        logger.info("session waits for its client", extra={"session": grant.session_id})
+
+    def resume_asked(self, grant: Grant, outcome: ResumeOutcome) -> None:
+        # Of a session that is not known, the client's word is not written down.
+        session = None if outcome is ResumeOutcome.UNKNOWN else grant.session_id
+        logger.info("session asked back", extra={"session": session, "outcome": outcome.value})
 
     def refused(self, error: VoxgateError) -> None:
         logger.info("session refused", extra={"code": error.code, "close_code": error.kind.close_code})

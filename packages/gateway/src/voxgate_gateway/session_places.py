@@ -5,7 +5,7 @@ import logging
 from collections import deque
 from typing import Final
 
-from voxgate_core import Grant, SessionClosed, SessionDirectory, VoxgateError
+from voxgate_core import Grant, ResumeOutcome, SessionClosed, SessionDirectory, VoxgateError
 
 __all__ = ["SessionPlaces"]
 
@@ -25,6 +25,12 @@ class SessionPlaces:
 
     def opened(self, grant: Grant) -> None:
         self._say(grant.session_id, True)
+
+    def detached(self, grant: Grant) -> None:
+        return None
+
+    def resume_asked(self, grant: Grant, outcome: ResumeOutcome) -> None:
+        return None
 
     def refused(self, error: VoxgateError) -> None:
         return None

@@ -112,6 +112,13 @@ class Settings(BaseSettings):
         "native", alias="VOXGATE_TOKEN_SINGLE_USE", description="where a token opens one session only"
     )
     max_sessions: int = Field(1000, alias="VOXGATE_MAX_SESSIONS", ge=1, le=100_000, description="live sockets at most")
+    resume_seconds: float = Field(
+        30.0,
+        alias="VOXGATE_RESUME_SECONDS",
+        ge=0,
+        le=600,
+        description="how long a session waits for a client whose connection broke; 0: not at all",
+    )
     public_url: str = Field(
         "", alias="VOXGATE_PUBLIC_URL", description="https URL clients reach this gateway by; default: as requested"
     )

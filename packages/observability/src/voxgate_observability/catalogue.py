@@ -62,7 +62,14 @@ METRICS: Final = (
     Metric(
         "voxgate_health_check_up", Kind.GAUGE, "1 for a health check that is up, 0 for one that is down.", ("check",)
     ),
-    Metric("voxgate_sessions_open", Kind.GAUGE, "Voice sessions that are open now."),
+    Metric("voxgate_sessions_open", Kind.GAUGE, "Voice sessions that are open now, with a client or waiting for it."),
+    Metric("voxgate_sessions_detached", Kind.GAUGE, "Those of them that wait for their client to come back."),
+    Metric(
+        "voxgate_session_resumes_total",
+        Kind.COUNTER,
+        "Clients that asked for their session back, by what became of it: resumed, unknown or incomplete.",
+        ("outcome",),
+    ),
     Metric("voxgate_sessions_opened_total", Kind.COUNTER, "Voice sessions that were let in."),
     Metric("voxgate_sessions_refused_total", Kind.COUNTER, "Sockets that were refused, by error code.", ("code",)),
     Metric("voxgate_sessions_closed_total", Kind.COUNTER, "Voice sessions that ended, by close code.", ("code",)),

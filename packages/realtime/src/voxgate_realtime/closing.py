@@ -10,7 +10,16 @@ import msgspec
 
 from voxgate_core import ERRORS, VoxgateError
 
-__all__ = ["MAX_REASON", "REASONS", "client_code", "error_event", "fit_reason", "may_be_received", "upstream_code"]
+__all__ = [
+    "ABNORMAL",
+    "MAX_REASON",
+    "REASONS",
+    "client_code",
+    "error_event",
+    "fit_reason",
+    "may_be_received",
+    "upstream_code",
+]
 
 MAX_REASON: Final = 123
 """Bytes of UTF-8 a close reason may have."""
@@ -18,6 +27,9 @@ MAX_REASON: Final = 123
 NORMAL: Final = 1000
 GOING_AWAY: Final = 1001
 NO_STATUS: Final = 1005
+ABNORMAL: Final = 1006
+"""What a peer sees of a connection that ends without a close frame."""
+
 FAILED: Final = 1011
 
 _FROM_UPSTREAM: Final = {

@@ -3,12 +3,17 @@
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from voxgate_core import Clock, EventSink, SessionObserver, TokenVerifier
 from voxgate_realtime.handshake import Dialect
 from voxgate_realtime.limits import RelayLimits
+from voxgate_realtime.replay import ReplayBudget
 from voxgate_realtime.sessions import Sessions
 from voxgate_realtime.upstreams import Upstream
+
+if TYPE_CHECKING:
+    from voxgate_realtime.relay import Relay
 
 __all__ = ["RelayContext", "unheard"]
 
@@ -26,7 +31,8 @@ class RelayContext:
     """
 
     limits: RelayLimits
-    sessions: Sessions
+    replay_budget: ReplayBudget
+    sessions: "Sessions[Relay]"
     verifier: TokenVerifier
     upstream: Upstream
     observer: SessionObserver

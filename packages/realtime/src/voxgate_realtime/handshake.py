@@ -19,6 +19,7 @@ __all__ = [
     "PATHS",
     "Credential",
     "Dialect",
+    "Resume",
     "Upgrade",
     "auth_success",
     "check_upgrade",
@@ -58,6 +59,14 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
+class Resume:
+    """The session a client wants back, and the last event it has of it; ``None`` when it has none."""
+
+    session_id: str
+    last_event_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Upgrade:
     """One upgrade request. Header names are lower case; values are as the HTTP parser gave them."""
 
@@ -71,13 +80,15 @@ class Upgrade:
         """Every ``Origin`` value, byte for byte what an HTTP route would be given: the verdict must be the same."""
         return [value for key, value in self.headers if key == b"origin"]
 
-    @property
-    def model(self) -> str | None:
-        """The model asked for. Raises :class:`VoxgateError` ``bad_request`` for too many query fields."""
+    def read_query(self) -> tuple[str | None, Resume | None]:
+        """The model and the session asked for. Raises :class:`VoxgateError` ``bad_request`` for too many fields."""
         try:
-            return dict(parse_qsl(self.query_string, max_num_fields=MAX_QUERY_FIELDS)).get("model")
+            fields = dict(parse_qsl(self.query_string, max_num_fields=MAX_QUERY_FIELDS))
         except ValueError as error:
             raise VoxgateError("bad_request", "the query has too many fields") from error
+        session_id = fields.get("resume")
+        resume = None if session_id is None else Resume(session_id, fields.get("last_event_id"))
+        return fields.get("model"), resume
 
     def values(self, name: bytes) -> list[bytes]:
         """Every value of one header, in order, without white space around it (RFC 9110 section 5.5)."""

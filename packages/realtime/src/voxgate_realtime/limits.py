@@ -54,3 +54,22 @@ class RelayLimits:
 
     session_seconds: float = 3600.0
     """The longest session; then 1001, as the OpenAI Realtime API does."""
+
+    max_sessions_per_token: int = 16
+    """Connections that one token may have open at a time, where a token opens several; the next is closed 4029."""
+
+    resume_grace: float = 30.0
+    """How long a native session waits for a client whose connection broke; 0 ends it at once."""
+
+    resume_bytes: int = 1 * MIB
+    """Latest upstream messages of one session, kept for a client that comes back. While it is away, half of this is
+    read from the upstream, and the rest left to TCP's back-pressure."""
+
+    resume_messages: int = 4096
+    """How many messages that may be."""
+
+    resume_total_bytes: int = 256 * MIB
+    """The same of all sessions together; over it, the session that receives most loses its oldest ones."""
+
+    max_detached: int = 256
+    """Sessions that wait for their client, beside ``max_sessions``; one more, and the longest waiting is ended."""

@@ -1,142 +1,40 @@
-"""One relayed session: a client, an upstream, and the I/O between them.
+"""One relayed session: from accept to gone, over as many connections of its client as it takes.
 
-The hot path is :meth:`ClientSide.on_ws_frame` and :meth:`UpstreamSide.on_ws_frame`: screen, count, send. Neither
-awaits, creates a task, logs, or builds a JSON tree for an audio message.
+What happens to each message is in :mod:`voxgate_realtime.relay_sides`; here is all the rest, which happens rarely.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
 from contextvars import copy_context
-from time import perf_counter
-from typing import Final, TypeVar
+from typing import Final, TypeVarTuple
 
-from picows import WSFrame, WSMsgType, WSTransport
+from picows import WSMsgType, WSTransport
 
 from voxgate_core import ERRORS, Grant, Trace, VoxgateError, current_trace
-from voxgate_realtime.closing import REASONS, client_code, error_event, may_be_received, upstream_code
+from voxgate_realtime.closing import ABNORMAL, REASONS, client_code, error_event, may_be_received, upstream_code
+from voxgate_realtime.connection import Connection, NoConnection
 from voxgate_realtime.context import RelayContext
 from voxgate_realtime.dialling import dial
-from voxgate_realtime.events import screen_client, screen_upstream
+from voxgate_realtime.events import screen_client
 from voxgate_realtime.frame_protocol import sender
-from voxgate_realtime.handshake import Credential, Dialect, auth_success, read_auth_message
+from voxgate_realtime.handshake import Credential, Dialect, Resume, auth_success, read_auth_message
+from voxgate_realtime.relay_sides import ClientSide, UpstreamSide
+from voxgate_realtime.replay import ReplayRing, keeping
+from voxgate_realtime.returning import come_back
 from voxgate_realtime.session import Session, State, Trigger
-from voxgate_realtime.sides import TEXT, UNTIMED, Side, nothing
+from voxgate_realtime.timers import Timers
 from voxgate_realtime.voice_feed import DEAF, VoiceFeed
 
 __all__ = ["Relay"]
 
-CLOSE: Final = WSMsgType.CLOSE
 PROTOCOL_ERROR: Final = 1002
 NO_STATUS: Final = 1005
-ABNORMAL: Final = 1006
+NORMAL: Final = 1000
 
-T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 logger = logging.getLogger("voxgate.realtime")
-
-
-class ClientSide(Side):
-    """Frames from the client."""
-
-    __slots__ = ("relay",)
-    relay: "Relay"
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self.adopt(transport)
-        self.relay.begin()
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == TEXT and frame.fin and self.flowing and not (frame.rsv1 or frame.rsv2 or frame.rsv3):
-            began = 0.0 if self.messages & UNTIMED else perf_counter()
-            payload = frame.get_payload_as_bytes()
-            try:
-                message = screen_client(payload)
-            except VoxgateError as error:
-                self.relay.refuse(error)
-                return
-            self.messages += 1
-            self.bytes += len(message)
-            self.forward(TEXT, message)
-            if began:
-                self.relay.timed(perf_counter() - began)
-            if message is not payload:  # no append
-                self.relay.voice.hear_client(message)
-        else:
-            self.on_uncommon_frame(frame)
-
-    def pass_on(self, message: bytes) -> None:
-        super().pass_on(message)
-        self.relay.voice.hear_client(message)
-
-    def on_uncommon_frame(self, frame: WSFrame) -> None:
-        """Control frames, fragments, and everything that arrives before the session is open."""
-        if frame.rsv1 or frame.rsv2 or frame.rsv3:
-            self.relay.refuse(VoxgateError("invalid_message", "a reserved bit was set, and no extension was agreed"))
-        elif frame.msg_type == CLOSE:
-            self.relay.client_said_goodbye(frame.get_close_code().value)
-        elif not self.answer_control(frame):
-            try:
-                message = self.assembler.receive_frame(frame.msg_type.value, frame.fin, frame.get_payload_as_bytes())
-                if message is not None:
-                    self.relay.receive_client(message)
-            except VoxgateError as error:
-                self.relay.refuse(error)
-            self.flowing = self.relay.is_open and not self.assembler.partial
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self.relay.client_gone(transport)
-
-
-class UpstreamSide(Side):
-    """Frames from the model server; after one of a type in ``heard`` was sent on, the session's feed looks at it."""
-
-    __slots__ = ("heard", "relay")
-    relay: "Relay"
-    heard: frozenset[str]
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self.adopt(transport)
-        if self.relay.session.state is not State.CONNECTING:  # the client left, or the connect timeout passed
-            self.say_goodbye(1001, "")
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == TEXT and frame.fin and self.flowing:
-            began = 0.0 if self.messages & UNTIMED else perf_counter()
-            message = frame.get_payload_as_bytes()
-            try:
-                kind = screen_upstream(message)
-            except VoxgateError as error:
-                self.relay.upstream_misbehaved(error)
-                return
-            self.messages += 1
-            self.bytes += len(message)
-            self.forward(TEXT, message)
-            if began:
-                self.relay.timed(perf_counter() - began)
-            if kind in self.heard:
-                self.heard = self.relay.voice.hear(kind, message)
-        else:
-            self.on_uncommon_frame(frame)
-
-    def on_uncommon_frame(self, frame: WSFrame) -> None:
-        """Control frames and fragments."""
-        if frame.msg_type == CLOSE:
-            self.relay.upstream_said_goodbye(frame.get_close_code().value, frame.get_close_reason())
-        elif not self.answer_control(frame):
-            try:
-                message = self.assembler.receive_frame(frame.msg_type.value, frame.fin, frame.get_payload_as_bytes())
-                if message is not None:
-                    kind = screen_upstream(message)
-                    self.pass_on(message)
-                    if kind in self.heard:
-                        self.heard = self.relay.voice.hear(kind, message)
-            except VoxgateError as error:
-                self.relay.upstream_misbehaved(error)
-            self.flowing = not self.assembler.partial
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self.relay.upstream_gone()
 
 
 class Relay:
@@ -146,13 +44,13 @@ class Relay:
         self,
         context: RelayContext,
         *,
+        connection: Connection,
         dialect: Dialect,
         origin: str | None,
         credential: Credential | VoxgateError | None,
         model: str | None,
+        resume: Resume | None,
         trace: Trace,
-        on_proven: Callable[[], None],
-        on_gone: Callable[[], None],
     ) -> None:
         loop = asyncio.get_running_loop()
         limits = context.limits
@@ -163,25 +61,32 @@ class Relay:
         self.client.relay = self.upstream.relay = self
         self.upstream.heard = DEAF
         self.timed = context.timed
-        self._context = context
+        self.context = context
         self._scope = copy_context()
         self._scope.run(current_trace.set, trace)
         self.voice = VoiceFeed(context.events, context.event_source, context.clock, self._scope)
         self._dialect = dialect
-        self._origin = origin
+        self.origin = origin
         self._credential = credential
         self._model = model
-        self._on_proven = on_proven
-        self._on_gone = on_gone
+        self._resume = resume if dialect is Dialect.NATIVE else None
+        self.connection = connection
+        self.ring: ReplayRing | None = None
         self._holding_room = True
         self._upstream_over = True
-        self._task: asyncio.Task[None] | None = None
-        self._timers: list[asyncio.TimerHandle] = []
+        self.task: asyncio.Task[None] | None = None
+        self.timers = Timers(loop)
+        self.deadline = 0.0
 
     @property
     def grant(self) -> Grant | None:
         """What the client was allowed, once it has shown a valid credential."""
         return self.session.grant
+
+    @property
+    def proofs(self) -> tuple[Grant, ...]:
+        """The tokens behind the session."""
+        return self.session.proofs
 
     @property
     def is_open(self) -> bool:
@@ -197,11 +102,11 @@ class Relay:
         self.upstream.forward = sender(transport)
         self.upstream.flowing = True
         try:
-            self._context.sessions.enter(self, with_credential=isinstance(self._credential, Credential))
+            self.context.sessions.enter(self, with_credential=isinstance(self._credential, Credential))
         except VoxgateError as error:
             self.refuse(error)
             return
-        self._after(self._context.limits.auth_timeout, VoxgateError("credential_timeout"))
+        self.timers.after(self.context.limits.auth_timeout, self.refuse, VoxgateError("credential_timeout"))
         if isinstance(self._credential, VoxgateError):
             self.refuse(self._credential)
         elif self._credential is not None:
@@ -212,7 +117,7 @@ class Relay:
     def receive_client(self, message: bytes) -> None:
         """A whole client message that is not on the hot path."""
         state = self.session.state
-        if state is State.AUTHENTICATING and self._task is None:
+        if state is State.AUTHENTICATING and self.task is None:
             self._admit(read_auth_message(message))
         elif state in (State.AUTHENTICATING, State.CONNECTING):
             self._hold(screen_client(message))
@@ -221,43 +126,53 @@ class Relay:
 
     def _admit(self, credential: Credential) -> None:
         self.client.read_when(False)  # until we know who sends it, nobody's bytes are worth our memory
-        self._task = self.loop.create_task(self._open(credential), context=self._scope)
+        self.task = self.loop.create_task(self._open(credential), context=self._scope)
 
     async def _open(self, credential: Credential) -> None:
-        context = self._context
+        context = self.context
         try:
-            grant = await context.verifier.verify(
-                credential.token, origin=self._origin, single_use=self._dialect in context.single_use
-            )
+            single_use = self._dialect in context.single_use
+            grant = await context.verifier.verify(credential.token, origin=self.origin, single_use=single_use)
             context.sessions.authenticated(self, grant)
+            if self._resume is not None and come_back(self, self._resume, grant):
+                return
             if not self.session.advance(Trigger.AUTHENTICATED):
                 return
-            self.session.grant = grant
-            self._cancel_timers()
+            self.session.proofs = (grant,)
+            self.session.grant = grant = grant if single_use else grant.for_connection()
+            self.timers.cancel()
             self._welcome(grant)
             url = context.upstream.url_for(self._model)
-            self._upstream_over = False
-            transport = await dial(context, url, self.upstream)
-            self._connected(transport)
+            self._connected(await self._dial(url))
         except VoxgateError as error:
             self.refuse(error)
         except Exception:
             logger.exception("a session could not be opened")
             self.refuse(VoxgateError("internal_error"))
 
+    async def _dial(self, url: str) -> WSTransport:
+        self._upstream_over = False
+        try:
+            return await dial(self.context, url, self.upstream)
+        except VoxgateError as error:
+            if not isinstance(error.__cause__, TimeoutError):  # after that one it may still come, and go
+                self._upstream_over = True
+            raise
+
     def _welcome(self, grant: Grant) -> None:
-        context = self._context
-        self._on_proven()
-        self._tell(context.observer.opened, grant)
+        context = self.context
+        self.connection.proven()
+        self.tell(context.observer.opened, grant)
         model = context.upstream.model if self._model is None else self._model
-        self.upstream.heard = self.voice.start(grant, origin=self._origin, dialect=self._dialect.value, model=model)
+        self.upstream.heard = self.voice.start(grant, origin=self.origin, dialect=self._dialect.value, model=model)
         if self._dialect is Dialect.NATIVE:
             event = auth_success(grant.session_id, expires_at=grant.expires_at, resumed=False, received=0)
             self.client.say(event)
-        limit = VoxgateError("session_limit")
-        if self.session.is_leashed:
-            limit = VoxgateError("quota_exceeded", "the session's time is used up")
-        self._after(self.session.seconds_allowed, limit)
+            if context.sessions.may_wait:
+                self.ring = ReplayRing(context.limits, context.replay_budget)
+                self.upstream.forward = keeping(self.ring, self.upstream.forward)
+        self.deadline = self.loop.time() + self.session.seconds_allowed
+        self.end_at_deadline()
         self.settle_flow()
 
     def _connected(self, transport: WSTransport) -> None:
@@ -270,7 +185,11 @@ class Relay:
         self.client.flowing = not self.client.assembler.partial
         self._holding_room = True
         self.settle_flow()
-        self._check_liveness_later()
+        self.check_liveness_later()
+
+    def end_at_deadline(self) -> None:
+        """Let the session's time run on."""
+        self.timers.after(self.deadline - self.loop.time(), self.refuse, self.session.time_is_up())
 
     def _hold(self, message: bytes) -> None:
         self._holding_room = self.session.hold(message)
@@ -283,10 +202,13 @@ class Relay:
         if self.session.state in (State.CONNECTING, State.OPEN):
             self.client.read_when(self._holding_room and not self.upstream.full)
             self.upstream.read_when(not self.client.full)
+        elif self.session.state is State.DETACHED and self.ring is not None:
+            self.upstream.read_when(self.ring.unseen < self.context.limits.resume_bytes // 2)
 
     def client_stalled(self) -> None:
         """The client left us above the high-water mark for too long: there is no room even for a close frame."""
-        self.session.end(ERRORS["client_stalled"].close_code, ERRORS["client_stalled"].title)
+        if not self._may_wait:
+            self.session.end(ERRORS["client_stalled"].close_code, ERRORS["client_stalled"].title)
         if self.client.transport is not None:
             self.client.transport.disconnect(False)
 
@@ -294,18 +216,56 @@ class Relay:
         """The model server stopped reading."""
         self.refuse(VoxgateError("upstream_failed", "the model server stopped reading"))
 
-    def _check_liveness_later(self) -> None:
-        self._timers.append(self.loop.call_later(self._context.limits.ping_interval, self._check_liveness))
+    def check_liveness_later(self) -> None:
+        """Look once an interval whether both ends are there."""
+        self.timers.after(self.context.limits.ping_interval, self._check_liveness)
 
     def _check_liveness(self) -> None:
-        self._timers = [timer for timer in self._timers if timer.when() > self.loop.time()]
         if not self.client.check_alive():
-            self._end(ABNORMAL, "the client went silent")
+            if self._may_wait and self.client.transport is not None:
+                self.client.transport.disconnect(False)
+                return
+            self.end(ABNORMAL, "the client went silent")
             self.client.hang_up()
         elif not self.upstream.check_alive():
             self.refuse(VoxgateError("upstream_failed", "the model server went silent"))
         else:
-            self._check_liveness_later()
+            self.check_liveness_later()
+
+    # -- waiting ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _may_wait(self) -> bool:
+        """Whether the session waits for its client when the connection breaks."""
+        return self.ring is not None and self.context.sessions.may_wait and self.session.state is State.OPEN
+
+    def _wait_for_client(self, ring: ReplayRing) -> None:
+        """The connection broke without a close frame: keep the upstream, and what it says, for a while."""
+        self.timers.cancel()
+        self.client.release()
+        ring.unseen = 0
+        self.upstream.forward = self._keep
+        self.end_at_deadline()
+        grace = self.context.limits.resume_grace
+        self.timers.after(grace, self.end, ABNORMAL, "the client did not come back")
+        self.check_liveness_later()
+        assert self.session.grant is not None
+        self.tell(self.context.observer.detached, self.session.grant)
+        self.context.sessions.detach(self)
+        self.settle_flow()
+
+    def _keep(self, _: WSMsgType, message: bytes) -> None:
+        """Where the upstream's messages go while the client is away."""
+        if self.ring is not None:
+            self.ring.append(message)
+            self.settle_flow()
+
+    def step_down(self) -> None:
+        """This one gave its client away: close the connection it was given for it, if that is still there."""
+        self.task = None
+        self.end(NORMAL, "the session was resumed on another connection")
+        if self.client.transport is None:
+            self._finish()
 
     # -- closing ---------------------------------------------------------------------------------------------------
 
@@ -314,16 +274,16 @@ class Relay:
         if self.session.state in (State.CLOSING, State.CLOSED):
             return
         if self.session.grant is None:
-            self._tell(self._context.observer.refused, error)
+            self.tell(self.context.observer.refused, error)
         self.client.say(error_event(error))
-        self._end(error.kind.close_code, error.message)
+        self.end(error.kind.close_code, error.message)
 
     def client_said_goodbye(self, code: int) -> None:
         """The client sent a close frame: echo it, hang up, and tell the upstream."""
         code = code or NO_STATUS
         if code != NO_STATUS and not may_be_received(code):
             code = PROTOCOL_ERROR
-        self._end(code if code != NO_STATUS else 1000, "", upstream=upstream_code(code))
+        self.end(code if code != NO_STATUS else 1000, "", upstream=upstream_code(code))
         self.client.hang_up()
 
     def upstream_said_goodbye(self, code: int, reason: str) -> None:
@@ -332,7 +292,7 @@ class Relay:
         if seen == ERRORS["upstream_failed"].close_code:
             self.refuse(VoxgateError("upstream_failed", f"the model server ended the session with code {code}"))
         else:
-            self._end(seen, reason or REASONS.get(seen, ""))
+            self.end(seen, reason or REASONS.get(seen, ""))
         self.upstream.hang_up()
 
     def upstream_misbehaved(self, error: VoxgateError) -> None:
@@ -348,53 +308,61 @@ class Relay:
         self._release_when_both_are_gone()
 
     def client_gone(self, transport: WSTransport) -> None:
-        """The client's connection is gone: nothing of this session stays behind."""
+        """The client's connection is gone: the session waits for another one, or nothing of it stays behind."""
         sent = getattr(transport.close_handshake, "sent", None)
         if sent is not None:  # picows itself closes for a broken frame
             self.session.end(int(sent.code), sent.reason)
+        self.connection.gone()
+        self.connection = NoConnection()
+        if self._may_wait and self.ring is not None and self.session.advance(Trigger.LOST):
+            self._wait_for_client(self.ring)
+        else:
+            self._finish()
+
+    def end(self, code: int, reason: str, *, upstream: int | None = None) -> None:
+        """Begin to close; a session that waits for its client is over at once."""
+        is_detached = self.session.state is State.DETACHED
+        if not self.session.end(code, reason):
+            return
+        self.client.flowing = False
+        self.timers.cancel()
+        self.client.say_goodbye(code if code != ABNORMAL else 1001, reason)
+        if self.session.grant is None and not self.context.sessions.refused(self):
+            self.client.hang_up()
+        self.upstream.say_goodbye(upstream_code(code) if upstream is None else upstream, "")
+        if is_detached:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Nobody is there any more."""
         self.session.advance(Trigger.DISCONNECTED)
-        self._cancel_timers()
-        if self._task is not None:
-            self._task.cancel()
+        self.timers.cancel()
+        if self.task is not None:
+            self.task.cancel()
         self.upstream.say_goodbye(upstream_code(ABNORMAL), "the client is gone")
-        self._context.sessions.leave(self)
+        self.context.sessions.leave(self)
         summary = self.session.summary(
-            self._context.clock.monotonic(),
+            self.context.clock.monotonic(),
             client=(self.client.messages, self.client.bytes),
             upstream=(self.upstream.messages, self.upstream.bytes),
         )
         if summary is not None:
-            self._tell(self._context.observer.closed, summary)
+            self.tell(self.context.observer.closed, summary)
             self.upstream.heard = self.voice.end(summary)
-        self._on_gone()
+        if self.ring is not None:
+            self.ring.clear()
+            self.ring = None
         self.client.release()
         self._release_when_both_are_gone()
 
-    def _end(self, code: int, reason: str, *, upstream: int | None = None) -> None:
-        if not self.session.end(code, reason):
-            return
-        self.client.flowing = False
-        self._cancel_timers()
-        self.client.say_goodbye(code if code != ABNORMAL else 1001, reason)
-        if self.session.grant is None and not self._context.sessions.refused(self):
-            self.client.hang_up()
-        self.upstream.say_goodbye(upstream_code(code) if upstream is None else upstream, "")
-
     def _release_when_both_are_gone(self) -> None:
         if self.session.state is State.CLOSED and self._upstream_over:
-            self._task = None
-            self._on_proven = self._on_gone = nothing
+            self.task = None
+            self.connection = NoConnection()
+            self.upstream.release()  # which one that was never dialled has not done
             # Each side knows its relay and the relay its sides: without this only the garbage collector parts them.
             del self.client.relay, self.upstream.relay
 
-    def _tell(self, hear: Callable[[T], None], what: T) -> None:
+    def tell(self, hear: Callable[[*Ts], None], *what: *Ts) -> None:
         """Call an observer in the trace of this session. A context can be entered once at a time, its copy any time."""
-        self._scope.copy().run(hear, what)
-
-    def _after(self, seconds: float, error: VoxgateError) -> None:
-        self._timers.append(self.loop.call_later(seconds, self.refuse, error))
-
-    def _cancel_timers(self) -> None:
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+        self._scope.copy().run(hear, *what)

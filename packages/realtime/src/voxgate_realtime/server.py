@@ -34,6 +34,7 @@ from voxgate_realtime.handshake import (
     PATHS,
     Credential,
     Dialect,
+    Resume,
     Upgrade,
     check_upgrade,
     find_credential,
@@ -41,6 +42,7 @@ from voxgate_realtime.handshake import (
 )
 from voxgate_realtime.limits import RelayLimits
 from voxgate_realtime.relay import Relay
+from voxgate_realtime.replay import ReplayBudget
 from voxgate_realtime.sessions import Sessions
 from voxgate_realtime.upstreams import Upstream
 from voxgate_realtime.voice_events import DEFAULT_SOURCE
@@ -82,13 +84,14 @@ class RealtimeServer:
         timed: Callable[[float], None] = unheard,
     ) -> None:
         limits = limits or RelayLimits()
-        self.sessions = Sessions(limits)
+        self.sessions: Sessions[Relay] = Sessions(limits)
         self.origins = origins
         self.refusal = refusal
         self.enabled = enabled
         self.others = others
         self.context = RelayContext(
             limits=limits,
+            replay_budget=ReplayBudget(limits),
             sessions=self.sessions,
             verifier=verifier,
             upstream=upstream,
@@ -107,11 +110,15 @@ class RealtimeServer:
 
     def traffic(self) -> dict[str, tuple[int, int]]:
         """Messages and bytes of the sessions that are live now, by the side that sent them: ``client``, ``upstream``."""
-        relays = [session for session in self.sessions if isinstance(session, Relay)]
+        relays = list(self.sessions)
         return {
             "client": (sum(r.client.messages for r in relays), sum(r.client.bytes for r in relays)),
             "upstream": (sum(r.upstream.messages for r in relays), sum(r.upstream.bytes for r in relays)),
         }
+
+    def drain(self) -> None:
+        """End the sessions whose client is away, and let none wait from now on: this process is going down."""
+        self.sessions.drain()
 
     def revoke(self, revoked: Callable[[Grant], bool]) -> int:
         """Close the live sessions whose grant matches; how many."""
@@ -194,16 +201,23 @@ class UpgradeProtocol(asyncio.Protocol):
                 raise VoxgateError("not_found")
             key = check_upgrade(upgrade)
             origin = self.server.origins.admit(upgrade.origins)
-            model = upgrade.model
+            model, resume = upgrade.read_query()
         except VoxgateError as error:
             assert self._transport is not None
             self._transport.write(self.server.refusal(error, trace, path))
             self._transport.close()
             return
-        self._accept(upgrade, dialect, origin, model, key, trace)
+        self._accept(upgrade, dialect, origin, model, resume, key, trace)
 
     def _accept(
-        self, upgrade: Upgrade, dialect: Dialect, origin: str | None, model: str | None, key: bytes, trace: Trace
+        self,
+        upgrade: Upgrade,
+        dialect: Dialect,
+        origin: str | None,
+        model: str | None,
+        resume: Resume | None,
+        key: bytes,
+        trace: Trace,
     ) -> None:
         assert self._transport is not None
         credential: Credential | VoxgateError | None
@@ -213,13 +227,13 @@ class UpgradeProtocol(asyncio.Protocol):
             credential = error
         self._relay = Relay(
             self.server.context,
+            connection=self,
             dialect=dialect,
             origin=origin,
             credential=credential,
             model=model,
+            resume=resume,
             trace=trace,
-            on_proven=self._step_aside,
-            on_gone=self._forget,
         )
         limits = self.server.context.limits
         headers = {"X-Trace-Id": trace.trace_id}
@@ -239,12 +253,17 @@ class UpgradeProtocol(asyncio.Protocol):
         else:
             frames.feed(data)
 
-    def _step_aside(self) -> None:
+    def proven(self) -> None:
         """The client is proven: its bytes go straight to the frame parser from now on."""
         if self._transport is not None and self._frames is not None:
             self._transport.set_protocol(self._frames.protocol)
 
-    def _forget(self) -> None:
+    def moved_to(self, relay: Relay) -> None:
+        """The client came back to a session it had, or this connection was left behind by one that did."""
+        self._relay = relay
+
+    def gone(self) -> None:
+        """The relay's connection is over."""
         self._server_state.connections.discard(self)
         self._relay = self._frames = self._transport = None
 

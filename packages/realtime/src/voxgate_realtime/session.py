@@ -8,6 +8,8 @@ Rules:
    within bounds; past the bounds the client is not read from.
 3. ``CLOSING`` begins with the first reason to end, whoever gives it; later reasons change nothing.
 4. A trigger that the table does not name for a state is ignored there: it came too late to matter.
+5. A session whose client was cut off may wait for it, ``DETACHED``. Its upstream stays, what that says is kept, and
+   the client that comes back finds it ``OPEN``. Nobody is there to close with: what ends it then ends it at once.
 
 The diagram in the documentation is drawn from :data:`TRANSITIONS`.
 """
@@ -16,7 +18,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from voxgate_core import Grant, SessionClosed
+from voxgate_core import Grant, SessionClosed, VoxgateError
 from voxgate_realtime.limits import RelayLimits
 
 __all__ = ["TRANSITIONS", "Session", "State", "Trigger"]
@@ -28,6 +30,7 @@ class State(StrEnum):
     AUTHENTICATING = "authenticating"
     CONNECTING = "connecting"
     OPEN = "open"
+    DETACHED = "detached"
     CLOSING = "closing"
     CLOSED = "closed"
 
@@ -37,6 +40,8 @@ class Trigger(StrEnum):
 
     AUTHENTICATED = "authenticated"  # the credential was verified
     UPSTREAM_READY = "upstream_ready"  # the model server accepted the connection
+    LOST = "lost"  # the client's connection broke, and the session waits for another one
+    RESUMED = "resumed"  # the client came back on a new connection
     ENDED = "ended"  # either side, a bound, a revocation or a drain ends the session
     DISCONNECTED = "disconnected"  # the client's connection is gone
 
@@ -50,6 +55,9 @@ TRANSITIONS: Mapping[tuple[State, Trigger], State] = MappingProxyType(
         (_S.CONNECTING, _T.UPSTREAM_READY): _S.OPEN,
         (_S.CONNECTING, _T.ENDED): _S.CLOSING,
         (_S.CONNECTING, _T.DISCONNECTED): _S.CLOSED,
+        (_S.OPEN, _T.LOST): _S.DETACHED,
+        (_S.DETACHED, _T.RESUMED): _S.OPEN,
+        (_S.DETACHED, _T.ENDED): _S.CLOSED,
         (_S.OPEN, _T.ENDED): _S.CLOSING,
         (_S.OPEN, _T.DISCONNECTED): _S.CLOSED,
         (_S.CLOSING, _T.DISCONNECTED): _S.CLOSED,
@@ -59,7 +67,11 @@ TRANSITIONS: Mapping[tuple[State, Trigger], State] = MappingProxyType(
 
 
 class Session:
-    """State and held messages of one session. Times are the caller's monotonic seconds."""
+    """State and held messages of one session. Times are the caller's monotonic seconds.
+
+    ``grant`` is what its client was allowed when it came, with the session id that everyone is told. ``proofs`` are the
+    tokens behind it: the first one, and that of the latest return. A revocation of any of them ends the session.
+    """
 
     __slots__ = (
         "_limits",
@@ -68,6 +80,7 @@ class Session:
         "close_code",
         "close_reason",
         "grant",
+        "proofs",
         "started",
         "state",
     )
@@ -78,6 +91,7 @@ class Session:
         self._pending_bytes = 0
         self.state = State.AUTHENTICATING
         self.grant: Grant | None = None
+        self.proofs: tuple[Grant, ...] = ()
         self.started = started
         self.close_code = 1006  # what a peer sees of a connection that ends without a close frame
         self.close_reason = ""
@@ -112,11 +126,12 @@ class Session:
         pending, self._pending, self._pending_bytes = self._pending, [], 0
         return pending
 
-    @property
-    def is_leashed(self) -> bool:
-        """Whether the grant ends this session, rather than the deployment's limit."""
+    def time_is_up(self) -> VoxgateError:
+        """Why it ends after :attr:`seconds_allowed`: by its grant, or by the deployment's limit."""
         leash = None if self.grant is None else self.grant.leash.seconds
-        return leash is not None and leash <= self._limits.session_seconds
+        if leash is not None and leash <= self._limits.session_seconds:
+            return VoxgateError("quota_exceeded", "the session's time is used up")
+        return VoxgateError("session_limit")
 
     @property
     def seconds_allowed(self) -> float:

@@ -13,7 +13,7 @@ from voxgate_realtime.closing import fit_reason
 from voxgate_realtime.frames import Assembler
 from voxgate_realtime.limits import RelayLimits
 
-__all__ = ["TEXT", "UNTIMED", "Side", "bytes_received", "nothing"]
+__all__ = ["TEXT", "UNTIMED", "Send", "Side", "bytes_received", "nothing"]
 
 _TCP_INFO_BYTES_RECEIVED: Final = 128
 """Where ``tcpi_bytes_received`` begins in Linux's ``struct tcp_info``, since 4.1."""
@@ -92,6 +92,15 @@ class Side(WSListener):
         transport.underlying_transport.set_write_buffer_limits(high=self._limits.high_water)
         sock: socket.socket = transport.underlying_transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._limits.receive_buffer)
+
+    def tell(self, *, flow_changed: Callable[[], None], stalled: Callable[[], None]) -> None:
+        """Tell another session from now on."""
+        self._flow_changed, self._stalled = flow_changed, stalled
+
+    def count_on_from(self, other: "Side") -> None:
+        """Go on counting where another connection of the same client stopped."""
+        self.messages, self.bytes = other.messages, other.bytes
+        other.messages = other.bytes = 0
 
     def say(self, message: bytes) -> None:
         """Send a text message of our own to this side."""

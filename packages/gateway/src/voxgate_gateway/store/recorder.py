@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Final
 
-from voxgate_core import Event, Grant, SessionClosed, VoxgateError
+from voxgate_core import Event, Grant, ResumeOutcome, SessionClosed, VoxgateError
 from voxgate_gateway.store.modes import StoreMode, mode_for
 from voxgate_gateway.store.rows import KEPT, Waiting, session_of
 from voxgate_realtime.voice_events import SESSION_ENDED
@@ -87,6 +87,12 @@ class Recorder:
         mode, connections = self._sessions.get(grant.session_id, (self._mode, 0))
         mode = min(mode, mode_for(self._mode, grant.scope), key=lambda one: one.rank)
         self._sessions[grant.session_id] = mode, connections + 1
+
+    def detached(self, grant: Grant) -> None:
+        return None
+
+    def resume_asked(self, grant: Grant, outcome: ResumeOutcome) -> None:
+        return None
 
     def refused(self, error: VoxgateError) -> None:
         return None
