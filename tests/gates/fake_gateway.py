@@ -14,7 +14,7 @@ from tests.gates.fake_fanout import FakeFanout
 from tests.gates.fake_http import Refusal, Request, Response
 from tests.gates.fake_php import answer_php
 from tests.gates.fake_tokens import sign
-from tests.gates.fake_voice import Live, converse
+from tests.gates.fake_voice import Kept, Live, converse
 from voxgate_gates import Credentials, Target
 from voxgate_gates.harness import ORIGIN, OTHER_ORIGIN
 
@@ -52,6 +52,7 @@ class FakeGateway:
         self.roles = {digest: role for _, role, digest in stored}
         self.spent: set[object] = set()
         self.live: dict[object, Live] = {}
+        self.kept: dict[object, Kept] = {}
         self.fanout = FakeFanout(lies)
         self.url = ""
         self.upgraded = asyncio.Event()

@@ -9,6 +9,7 @@ from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
 
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as Upgrade
@@ -19,7 +20,7 @@ from tests.gates.fake_tokens import verify
 if TYPE_CHECKING:
     from tests.gates.fake_gateway import FakeGateway
 
-__all__ = ["Live", "converse"]
+__all__ = ["Kept", "Live", "converse"]
 
 MAX_MESSAGE = 16 * 1024 * 1024
 LOUD = 600
@@ -32,6 +33,19 @@ class Live:
 
     revoked: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass
+class Kept:
+    """What a session leaves behind for the client that comes back: whose it is, and what both sides said."""
+
+    subject: object
+    events: list[Mapping[str, object]] = field(default_factory=list)
+    received: int = 0
+
+    def since(self, event_id: str) -> list[Mapping[str, object]] | None:
+        ids = [event["event_id"] for event in self.events]
+        return self.events[ids.index(event_id) + 1 :] if event_id in ids else None
 
 
 class Refused(Exception):
@@ -48,6 +62,13 @@ class Wire:
         self._reader = reader
         self._writer = writer
         self._protocol = protocol
+        self.kept = Kept("")
+
+    def say(self, event: Mapping[str, object]) -> None:
+        """Send an event of the model server's, and keep it."""
+        numbered = {**event, "event_id": f"event_{len(self.kept.events)}"}
+        self.kept.events.append(numbered)
+        self.send(numbered)
 
     def flush(self) -> None:
         for data in self._protocol.data_to_send():
@@ -117,7 +138,7 @@ async def converse(
         if credential is None:
             credential = await _first_message(gateway, is_native, messages)
         claims = _judge(gateway, credential, headers.get("origin"))
-        await _session(gateway, wire, claims, is_native, messages)
+        await _session(gateway, wire, claims, is_native, messages, path)
     except Refused as refused:
         await messages.aclose()  # type: ignore[attr-defined] # an async generator, whatever its annotation says
         if not gateway.lies_about("no-error-event"):
@@ -173,22 +194,28 @@ async def _session(
     claims: Mapping[str, object],
     is_native: bool,
     messages: AsyncIterator[tuple[bool, bytes]],
+    path: str,
 ) -> None:
     live = gateway.live[claims["sid"]] = Live()
+    session_id, missed = _resumed(gateway, path, claims)
+    wire.kept = gateway.kept.setdefault(session_id, Kept(claims["sub"]))
     announcement: dict[str, object] = {
         "type": "auth_success",
-        "sessionId": claims["sid"],
-        "resumed": gateway.lies_about("announces-resumed"),
+        "sessionId": session_id,
+        "resumed": missed is not None or gateway.lies_about("announces-resumed"),
         "expiresAt": "soon" if gateway.lies_about("announces-soon") else claims["exp"],
-        "received": 0,
+        "received": 0 if gateway.lies_about("forgets-received") else wire.kept.received,
     }
     created: dict[str, object] = {"type": "session.created", "session": {"type": "realtime"}}
     announces = is_native or gateway.lies_about("announce-everywhere")
-    opening = [announcement, created] if announces else [created]
-    if gateway.lies_about("late-announcement"):
-        opening.reverse()
-    for event in opening:
+    if announces and not gateway.lies_about("late-announcement"):
+        wire.send(announcement)
+    if missed is None:
+        wire.say(created)
+    for event in (missed or [])[1 if gateway.lies_about("replays-with-a-hole") else 0 :]:
         wire.send(event)
+    if announces and gateway.lies_about("late-announcement"):
+        wire.send(announcement)
     talking = asyncio.create_task(_talk(gateway, wire, messages))
     revoked = asyncio.create_task(live.revoked.wait())
     gone = asyncio.create_task(live.gone.wait())
@@ -205,6 +232,23 @@ async def _session(
         del gateway.live[claims["sid"]]
 
 
+def _resumed(
+    gateway: "FakeGateway", path: str, claims: Mapping[str, object]
+) -> tuple[object, list[Mapping[str, object]] | None]:
+    """The session's id, and what its client missed where it is resumed."""
+    query = parse_qs(urlsplit(path).query)
+    [wanted], [last] = query.get("resume", [""]), query.get("last_event_id", [""])
+    kept = gateway.kept.get(wanted)
+    if kept is None or gateway.lies_about("forgets-sessions"):
+        return claims["sid"], None
+    if kept.subject != claims["sub"] and not gateway.lies_about("resumes-for-anybody"):
+        return claims["sid"], None
+    missed = kept.since(last)
+    if missed is None and gateway.lies_about("resumes-in-part"):
+        missed = []
+    return (claims["sid"] if missed is None else wanted), missed
+
+
 async def _talk(gateway: "FakeGateway", wire: Wire, messages: AsyncIterator[tuple[bool, bytes]]) -> None:
     model = Model(gateway, wire)
     async for is_text, payload in messages:
@@ -216,6 +260,7 @@ async def _talk(gateway: "FakeGateway", wire: Wire, messages: AsyncIterator[tupl
             event = json.loads(payload)
         except ValueError:
             raise Refused(1011 if gateway.lies_about("json-1011") else 1007, "invalid_message") from None
+        wire.kept.received += 1
         model.hear(event)
 
 
@@ -233,11 +278,13 @@ class Model:
         match event:
             case {"type": "session.update", "session": {"audio": {"input": {"turn_detection": detection}}}}:
                 self._has_vad = detection is not None
-                self._wire.send({"type": "session.updated", "session": event["session"]})
+                self._wire.say({"type": "session.updated", "session": event["session"]})
+            case {"type": "session.update"}:
+                self._wire.say({"type": "session.updated", "session": event.get("session")})
             case {"type": "input_audio_buffer.append", "audio": str(audio)} if self._has_vad:
                 self._detect(b64decode(audio))
             case {"type": "input_audio_buffer.commit"} if not self._gateway.lies_about("no-commit-event"):
-                self._wire.send({"type": "input_audio_buffer.committed", "item_id": "item_1"})
+                self._wire.say({"type": "input_audio_buffer.committed", "item_id": "item_1"})
             case {"type": "response.create"}:
                 self._respond()
 
@@ -247,20 +294,20 @@ class Model:
         if is_loud and not self._is_speech:
             self._is_speech = True
             if not self._gateway.lies_about("no-speech-started"):
-                self._wire.send({"type": "input_audio_buffer.speech_started"})
+                self._wire.say({"type": "input_audio_buffer.speech_started"})
         self._silent_ms = 0.0 if is_loud else self._silent_ms + len(samples) / 24
         if self._is_speech and self._silent_ms >= SILENCE_MS and not self._gateway.lies_about("endless-speech"):
             self._is_speech = False
-            self._wire.send({"type": "input_audio_buffer.speech_stopped"})
-            self._wire.send({"type": "input_audio_buffer.committed", "item_id": "item_1"})
+            self._wire.say({"type": "input_audio_buffer.speech_stopped"})
+            self._wire.say({"type": "input_audio_buffer.committed", "item_id": "item_1"})
             self._respond()
 
     def _respond(self) -> None:
         lies = self._gateway.lies_about
-        self._wire.send({"type": "response.created", "response": {"status": "in_progress"}})
+        self._wire.say({"type": "response.created", "response": {"status": "in_progress"}})
         if not lies("no-transcript"):
-            self._wire.send({"type": "response.output_audio_transcript.delta", "delta": "It is on its way."})
+            self._wire.say({"type": "response.output_audio_transcript.delta", "delta": "It is on its way."})
         if not lies("silent-answer"):
-            self._wire.send({"type": "response.output_audio.delta", "delta": b64encode(bytes(960)).decode()})
+            self._wire.say({"type": "response.output_audio.delta", "delta": b64encode(bytes(960)).decode()})
         status = "failed" if lies("failed-response") else "completed"
-        self._wire.send({"type": "response.done", "response": {"status": status}})
+        self._wire.say({"type": "response.done", "response": {"status": status}})

@@ -96,6 +96,11 @@ class Channel:
                 return False
         return not self.is_open
 
+    def cut(self) -> None:
+        """Break the connection as a network does: without a close frame."""
+        if self._connection is not None:
+            self._connection.transport.abort()
+
     @property
     def types(self) -> list[str]:
         """The types of the events received, in order."""

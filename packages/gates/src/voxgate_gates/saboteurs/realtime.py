@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from voxgate_gates.checks.realtime import SILENCE_LIMIT
+from voxgate_gates.checks.realtime_resume import NO_EVENT
 from voxgate_gates.checks.security import BAD_ORIGIN
 from voxgate_gates.saboteurs.lies import (
     ROUTES,
@@ -108,6 +109,29 @@ def _announced(exchange: Exchange, event: dict[str, object]) -> Sequence[dict[st
     if not OPENAI(exchange) or event.get("type") != "session.created":
         return None
     return [{"type": "auth_success", "sessionId": "sess"}, event]
+
+
+def _is_return(exchange: Exchange) -> bool:
+    return NATIVE(exchange) and "resume=" in exchange.request.target
+
+
+def _forgetful(exchange: Exchange, event: dict[str, object]) -> Sequence[dict[str, object]] | None:
+    """What was missed stays missed; a later event of the same type passes."""
+    if not _is_return(exchange) or event.get("type") != "session.updated" or "hole" in exchange.world.notes:
+        return None
+    exchange.world.notes["hole"] = str(event.get("event_id"))
+    return []
+
+
+def _claims_resumed(is_partial: bool) -> Lie:
+    def claim(exchange: Exchange, event: dict[str, object]) -> Sequence[dict[str, object]] | None:
+        if not _is_return(exchange) or event.get("type") != "auth_success":
+            return None
+        if (NO_EVENT in exchange.request.target) is not is_partial:
+            return None
+        return [{**event, "resumed": True}]
+
+    return Lie(to_client=event_lie(claim))
 
 
 def _saboteur(name: str, lie_name: str, story: str, lie: Lie, *related: str) -> Saboteur:
@@ -213,5 +237,23 @@ SABOTEURS: Final = (
     _saboteur("binary-1003", "as-1011", "A binary message ends as the server's own fault.", closes_with(1011, 1003)),
     _saboteur(
         "oversize-1009", "as-1011", "A message too large ends as the server's own fault.", closes_with(1011, 1009)
+    ),
+    _saboteur(
+        "resumes-whole",
+        "a-hole",
+        "A session is resumed without the event that was missed.",
+        Lie(to_client=event_lie(_forgetful)),
+    ),
+    _saboteur(
+        "resume-never-partial",
+        "pretends",
+        "What was missed can't be found, and the session is said to be resumed all the same.",
+        _claims_resumed(is_partial=True),
+    ),
+    _saboteur(
+        "resume-never-others",
+        "to-anybody",
+        "A session is said to be resumed for whoever knows its id.",
+        _claims_resumed(is_partial=False),
     ),
 )
