@@ -215,6 +215,8 @@ class FakeGateway:
         body = self._body(request)
         if self.lies_about("no-tokens"):
             raise Refusal(503, "unavailable")
+        if self.lies_about("token-404"):
+            raise Refusal(404, "not_found")
         token, expires_at, seconds = self._issue(request, body.get("sub", "somebody"), body.get("ttl"))
         data = {"token": token, "expiresAt": expires_at, "expiresIn": seconds, "url": f"ws{self.url[4:]}/realtime"}
         legacy = {} if self.lies_about("no-legacy") else {"token": token, "expiresAt": expires_at}

@@ -122,7 +122,9 @@ def test_a_target_without_credentials_is_skipped_where_it_needs_them(tmp_path: P
 def test_a_target_out_of_reach_is_not_judged(tmp_path: Path) -> None:
     result = run(tmp_path, "--target", "http://127.0.0.1:9", "--only", "security.missing-route-404")
     assert result.exit_code == 2
-    assert "cannot be reached" in result.output
+    assert "nothing answers at http://127.0.0.1:9" in result.output
+    assert "correct --target" in result.output
+    assert verdicts(tmp_path) == {"error"}
 
 
 async def test_a_running_target_is_judged_with_a_key_from_the_environment(tmp_path: Path) -> None:

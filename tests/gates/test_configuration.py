@@ -19,9 +19,9 @@ origin = "https://app.example.com"
 other_origin = "https://admin.example.com"
 
 [credentials]
-key_env = "VOICE_KEY"
-issuer_key_env = "VOICE_ISSUER_KEY"
-php_key_env = "PHP_KEY"
+key_env = "VOXGATE_GATE_VOICE_KEY"
+issuer_key_env = "VOXGATE_GATE_VOICE_ISSUER_KEY"
+php_key_env = "VOXGATE_GATE_OTHER_PHP_KEY"
 
 [php]
 shim = "php"
@@ -64,9 +64,9 @@ def test_every_setting_is_read() -> None:
         environment="prod",
         origin="https://app.example.com",
         other_origin="https://admin.example.com",
-        key_env="VOICE_KEY",
-        issuer_key_env="VOICE_ISSUER_KEY",
-        php_key_env="PHP_KEY",
+        key_env="VOXGATE_GATE_VOICE_KEY",
+        issuer_key_env="VOXGATE_GATE_VOICE_ISSUER_KEY",
+        php_key_env="VOXGATE_GATE_OTHER_PHP_KEY",
         php_shim="php",
         php_base="https://php.example.com",
         routes=Routes(token="/auth/voice", client_secrets=""),
@@ -132,3 +132,11 @@ def test_every_route_and_budget_there_is_can_be_set() -> None:
     properties = _schema()["properties"]
     assert set(properties["routes"]["properties"]) == set(Routes.__dataclass_fields__)
     assert set(properties["budgets"]["properties"]) == set(Budgets.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    "name", ["OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "JWT_SECRET", "XVOXGATE_GATE_KEY", "VOXGATE_GATE_"]
+)
+def test_a_file_can_ask_for_no_variable_that_is_not_a_key_of_the_gates(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="begins with VOXGATE_GATE_"):
+        parse(f'[credentials]\nkey_env = "{name}"')

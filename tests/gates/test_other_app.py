@@ -56,7 +56,7 @@ async def judged(tmp_path: Path, last_day: date, *more: str) -> tuple[int, dict[
             base = f"http://127.0.0.1:{php.port}"
             command = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-c", GATES, "--target", url, "--php-base", base, *more),
-                env={**os.environ, "SHOP_GATE_KEY": KEY, "COLUMNS": "200"},
+                env={**os.environ, "VOXGATE_GATE_SHOP_KEY": KEY, "COLUMNS": "200"},
                 cwd=tmp_path,  # where gates.toml is found without being named
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,7 +58,7 @@ def test_a_target_is_held_to_production_and_its_key_is_where_it_usually_is() -> 
 
 
 def test_the_file_is_followed() -> None:
-    made = plan(configuration=CONFIGURED)
+    made = plan(Options(names_file=True), CONFIGURED)
     target = target_of(made)
     assert (target.url, target.environment, target.origin) == ("https://configured.test", "preview", "https://a.test")
     assert (target.other_origin, target.key, target.issuer_key) == ("https://b.test", "configured", "issuer")
@@ -66,6 +67,25 @@ def test_the_file_is_followed() -> None:
     assert made.shim == Path("/where/it/is/shim")
     assert {check.gate for check in made.checks} == {"security"}
     assert all(check.safe_on_production for check in made.checks)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "option"),
+    [
+        (Configuration(url="https://configured.test"), "--target"),
+        (Configuration(url="https://configured.test", issuer_key_env="CONFIGURED_ISSUER", key_env="EMPTY"), "--target"),
+        (Configuration(php_base="https://php.test", php_key_env="CONFIGURED_PHP"), "--php-base"),
+    ],
+)
+def test_a_file_that_was_only_found_leads_no_key_anywhere(configuration: Configuration, option: str) -> None:
+    with pytest.raises(PlanError, match="name the file by --config") as refused:
+        plan(configuration=configuration)
+    assert refused.value.option == option
+    assert plan(Options(names_file=True), configuration).checks
+    given = Options(target="https://given.test", php_base="https://given.test")
+    assert plan(given, configuration).checks
+    without_keys = replace(configuration, key_env="EMPTY", issuer_key_env="EMPTY", php_key_env="EMPTY")
+    assert plan(configuration=without_keys).checks
 
 
 def test_an_option_wins_over_the_file() -> None:
@@ -108,5 +128,5 @@ def test_what_does_not_fit_is_told(options: Options, told: str, option: str | No
 
 
 def test_keys_are_in_no_repr() -> None:
-    shown = repr(plan(configuration=CONFIGURED))
+    shown = repr(plan(Options(names_file=True), CONFIGURED))
     assert not any(secret in shown for secret in ("'configured'", "'issuer'", "'php'"))

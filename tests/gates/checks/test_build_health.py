@@ -37,6 +37,21 @@ async def test_its_saboteur_is_caught(name: str) -> None:
     assert result.verdict == "fail", result.echo
 
 
+STRAY = """
+import json, os, signal, socket, subprocess, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+listener = socket.create_server(("127.0.0.1", 0))
+subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=True, close_fds=True)
+print(json.dumps({"url": f"http://127.0.0.1:{listener.getsockname()[1]}"}), flush=True)
+signal.pause()
+"""
+
+
+async def test_a_process_that_moved_to_a_session_of_its_own_is_found_and_ended() -> None:
+    result = await judged("leaves-nothing", (sys.executable, "-c", STRAY))
+    assert (result.verdict, result.shortfalls) == ("fail", ("[PROCESSES_LEFT] == 0, got 1",))
+
+
 async def test_a_command_that_never_says_where_it_is_can_not_be_judged() -> None:
     result = await judged("leaves-nothing", (sys.executable, "-c", "print('hello')"))
     assert (result.verdict, "no ready line" in result.got) == ("error", True)

@@ -23,12 +23,14 @@ LIES = [
     ("token-ttl", "no-tokens"),
     ("token-ttl-capped", "uncapped"),
     ("token-ttl-capped", "no-tokens"),
+    ("token-ttl-capped", "token-404"),
     ("client-secrets-shape", "enveloped-secret"),
     ("client-secrets-shape", "late-expires-at"),
     ("client-secrets-shape", "long-tokens"),
     ("revoke-unauthenticated-401", "open-revoke"),
     ("revoke-issuer-403", "issuer-revokes"),
     ("secrets-never-echoed", "echo-key"),
+    ("secrets-never-echoed", "token-404"),
 ]
 
 

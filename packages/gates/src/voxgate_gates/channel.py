@@ -22,6 +22,13 @@ EVENT_SECONDS: Final = 5.0
 MAX_EVENTS: Final = 2000
 """Events one channel remembers; a target that sends more is not answering a check."""
 
+MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
+"""Bytes in the events that one channel remembers whole; of later ones only the type is kept."""
+
+
+MAX_TYPE: Final = 100
+"""Characters of such a type."""
+
 
 class Channel:
     """A connection, or the refusal of one: with ``connection`` ``None``, ``status`` says what HTTP answered.
@@ -37,6 +44,7 @@ class Channel:
         self.sent: list[str | bytes] = []
         self.close_code: int | None = None
         self.close_reason = ""
+        self._bytes = 0
 
     @property
     def is_open(self) -> bool:
@@ -67,8 +75,10 @@ class Channel:
             self._note_close(closed)
             return None
         event = _event_of(message)
+        self._bytes += len(message)
         if len(self.events) < MAX_EVENTS:
-            self.events.append((time.monotonic(), event))
+            kept = event if self._bytes <= MAX_EVENT_BYTES else {"type": str(event.get("type"))[:MAX_TYPE]}
+            self.events.append((time.monotonic(), kept))
         return event
 
     async def until(self, *types: str, seconds: float = EVENT_SECONDS) -> Mapping[str, object] | None:
@@ -140,6 +150,6 @@ def _event_of(message: str | bytes) -> Mapping[str, object]:
         return {"type": "(binary)"}
     try:
         event = json.loads(message)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {"type": "(not JSON)"}
     return event if isinstance(event, dict) else {"type": "(not an object)"}

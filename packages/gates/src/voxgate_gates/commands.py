@@ -33,6 +33,7 @@ from voxgate_gates.plan import (
     PlanError,
     made_plan,
 )
+from voxgate_gates.probe import why_silent
 from voxgate_gates.project import find_project, has_site_tools
 from voxgate_gates.report.document import report_json
 from voxgate_gates.report.folder import REPORT_DIR, write_reports
@@ -138,7 +139,7 @@ def gates(
     options = Options(
         target=target, only=only, profile=profile, strict=strict, key_env=key_env, issuer_key_env=issuer_key_env,
         origin=origin, other_origin=other_origin, environment=environment, php_shim=php_shim, php_base=php_base,
-        php_key_env=php_key_env,
+        php_key_env=php_key_env, names_file=config is not None,
     )  # fmt: skip
     file = config or (FILE if FILE.is_file() else None)
     try:
@@ -194,6 +195,10 @@ async def _run(plan: Plan, tools: _Tools, progress: Progress) -> RunReport:
         report = None
         try:
             if plan.target is not None:
+                silent = await why_silent(plan.target) if _is_asked(plan.target, plan.checks) else ""
+                if silent:
+                    reason = f"nothing answers at {shown} ({silent}): start it, or correct --target"
+                    return errored(plan.checks, reason, version=__version__, target=shown)
                 return await _judge(plan, tools, plan.target, stop, progress)
             async with running_target(plan.environment, command=tools.serve, voxgate=tools.voxgate) as started:
                 report = await _judge(plan, tools, started, stop, progress)
@@ -202,6 +207,12 @@ async def _run(plan: Plan, tools: _Tools, progress: Progress) -> RunReport:
         except StopFailed as error:
             return errored(plan.checks, f"what was judged did not stop: {error}", version=__version__, target=shown)
         return report
+
+
+def _is_asked(target: Target, checks: tuple[Check, ...]) -> bool:
+    """Whether one of the checks will ask the target itself."""
+    elsewhere = {Need.PROJECT, Need.PHP, Need.REMOTE_PHP, Need.COMMAND}
+    return any(not check.needs & elsewhere and not target.lacks(check.needs) for check in checks)
 
 
 async def _judge(plan: Plan, tools: _Tools, target: Target, stop: asyncio.Event, progress: Progress) -> RunReport:

@@ -35,7 +35,7 @@ def parse_json(content: bytes) -> object:
     """The JSON value, or :data:`ABSENT` when the bytes are not JSON."""
     try:
         parsed: object = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ABSENT
     return parsed
 

@@ -26,6 +26,9 @@ FAR_ENVIRONMENT: Final = "prod"
 """What a given target is held to unless told otherwise."""
 
 
+NOT_NAMED: Final = "a gates.toml that was only found may not say where a key goes: name the file by --config"
+
+
 class PlanError(ValueError):
     """Options or settings that do not fit together. ``option`` is the one to change, where it is one."""
 
@@ -50,6 +53,8 @@ class Options:
     php_shim: Path | None = None
     php_base: str | None = None
     php_key_env: str | None = None
+    names_file: bool = False
+    """Whether the file was named, and not merely found: only then may it lead a key to an address of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,14 +99,22 @@ def made_plan(
     def key(option: str | None, configured: str | None, usual: str) -> str | None:
         return environment.get(option or configured or usual) or None
 
+    operator_key = key(options.key_env, configuration.key_env, KEY_VARIABLE)
+    issuer_key = key(options.issuer_key_env, configuration.issuer_key_env, ISSUER_KEY_VARIABLE)
+    php_key = key(options.php_key_env, configuration.php_key_env, PHP_KEY_VARIABLE)
+    if not options.names_file:
+        if configuration.url and options.target is None and (operator_key or issuer_key):
+            raise PlanError(NOT_NAMED, "--target")
+        if configuration.php_base and options.php_base is None and php_key:
+            raise PlanError(NOT_NAMED, "--php-base")
     target = None
     if url is not None:
         try:
             target = Target(
                 url,
                 held_to,
-                key=key(options.key_env, configuration.key_env, KEY_VARIABLE),
-                issuer_key=key(options.issuer_key_env, configuration.issuer_key_env, ISSUER_KEY_VARIABLE),
+                key=operator_key,
+                issuer_key=issuer_key,
                 origin=options.origin or configuration.origin,
                 other_origin=options.other_origin or configuration.other_origin,
             )
@@ -117,7 +130,7 @@ def made_plan(
         budgets=configuration.budgets,
         shim=options.php_shim or configured_shim,
         remote_php=remote_php,
-        remote_php_key=key(options.php_key_env, configuration.php_key_env, PHP_KEY_VARIABLE),
+        remote_php_key=php_key,
         waivers=configuration.waivers,
     )
 

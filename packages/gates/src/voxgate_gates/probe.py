@@ -7,6 +7,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final
 
 import httpx
@@ -17,11 +18,11 @@ from websockets.typing import Origin, Subprotocol
 from voxgate_gates.channel import Channel
 from voxgate_gates.credentials import Token, epoch_seconds
 from voxgate_gates.envelope import TRACE_HEADER, envelope_faults, parse_json
-from voxgate_gates.redaction import TOKEN, Redactor
+from voxgate_gates.redaction import MIN_GIVEN, TOKEN, Redactor
 from voxgate_gates.reproduce import HttpRequest, SocketRequest, raw_command, rerun_command
 from voxgate_gates.target import Target
 
-__all__ = ["Answer", "Probe", "Unjudged", "http_client"]
+__all__ = ["Answer", "Misanswered", "Probe", "Unjudged", "http_client", "why_silent"]
 
 HTTP_SECONDS: Final = 8.0
 """How long an answer may take: longer than the gateway's own deadline for a request (5 s)."""
@@ -29,7 +30,10 @@ HTTP_SECONDS: Final = 8.0
 RAW_BYTES: Final = 256 * 1024
 """Bytes of a raw answer that are read."""
 
-EVENT_BYTES: Final = 4 * 1024 * 1024
+BODY_BYTES: Final = 1024 * 1024
+"""The largest answer a target may give to a check."""
+
+EVENT_BYTES: Final = 1024 * 1024
 """The largest single event a target may send to a check."""
 
 SHOWN_MESSAGE: Final = 400
@@ -42,6 +46,10 @@ SHOWN_BODY: Final = 64 * 1024
 
 class Unjudged(Exception):
     """The check could not get as far as its question; the sentence says why."""
+
+
+class Misanswered(Exception):
+    """The target answered what no check can read; the sentence says what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +84,31 @@ class Answer:
 
 
 def http_client(target: Target) -> httpx.AsyncClient:
-    """The client every probe of a run shares. No connection is kept: a stale one would look like a broken target."""
+    """The client every probe of a run shares. No connection is kept: a stale one would look like a broken target.
+
+    No cookie is kept either: what one check was given is no other's. Answers are asked for as they are, not compressed.
+    """
     return httpx.AsyncClient(
+        headers={"Accept-Encoding": "identity"},
+        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
         timeout=HTTP_SECONDS,
         limits=httpx.Limits(max_keepalive_connections=0),
         trust_env=not target.is_loopback,
         mounts={"all://127.0.0.1": None},  # the PHP shim is on this machine, wherever the target is
     )
+
+
+async def why_silent(target: Target) -> str:
+    """Why nothing answers at the target's URL; empty where anything does. No credential is sent."""
+    async with http_client(target) as client:
+        try:
+            async with asyncio.timeout(HTTP_SECONDS):
+                await (await client.send(client.build_request("HEAD", target.url), stream=True)).aclose()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, OSError, TimeoutError) as error:
+            return str(error) or f"no answer in {HTTP_SECONDS:g} s"
+        except httpx.HTTPError:
+            return ""  # something is there; the checks will tell what
+    return ""
 
 
 class Probe:
@@ -121,7 +147,8 @@ class Probe:
         traced: bool = True,
         base: str | None = None,
     ) -> Answer:
-        """Send one request and read the whole answer. Raises what ``httpx`` raises when none came.
+        """Send one request and read the whole answer. Raises what ``httpx`` raises when none came, and
+        :class:`Misanswered` for one that is too large or compressed.
 
         ``base`` is where ``path`` begins, if not at the target's URL;
         ``setup`` keeps the request out of the report; ``traced=False`` sends no ``traceparent``.
@@ -139,9 +166,13 @@ class Probe:
             sent.setdefault("Content-Type", "application/json")
         if not setup:
             self._record_http(HttpRequest(method, url, sent, _shown(request.content)))
-        response = await self._client.send(request)
+        response = await self._client.send(request, stream=True)
+        try:
+            content = await _body_of(response)
+        finally:
+            await response.aclose()
         names = dict.fromkeys(name.lower() for name in response.headers)
-        answer = Answer(response.status_code, {name: response.headers[name] for name in names}, response.content)
+        answer = Answer(response.status_code, {name: response.headers[name] for name in names}, content)
         if not setup:
             self.trace_id = answer.headers.get(TRACE_HEADER, self.trace_id)
         return answer
@@ -166,8 +197,9 @@ class Probe:
         return token
 
     def hide(self, credential: str, placeholder: str = TOKEN) -> None:
-        """Keep a token, or another credential, out of every report."""
-        self._redactor.hide(credential, placeholder)
+        """Keep a token, or another credential that the target gave, out of every report."""
+        if len(credential) >= MIN_GIVEN:
+            self._redactor.hide(credential, placeholder)
 
     def reproduce_whole(self) -> None:
         """Let the report repeat the whole check: its last request alone would not show the same."""
@@ -192,7 +224,7 @@ class Probe:
         connection = None
         try:
             try:
-                connection = await connect(
+                connection = await _Connect(
                     url,
                     origin=None if origin is None else Origin(origin),
                     additional_headers=sent,
@@ -278,6 +310,24 @@ class Probe:
         if command is None or self._is_whole:
             command = rerun_command(self._check_id, self.target.url)
         self.reproduce = command
+
+
+class _Connect(connect):
+    """Follows no redirect: the credential is for the target and nobody else."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+async def _body_of(response: httpx.Response) -> bytes:
+    if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Misanswered("the answer is compressed, which was not asked for")
+    content = bytearray()
+    async for chunk in response.aiter_raw():
+        content += chunk
+        if len(content) > BODY_BYTES:
+            raise Misanswered(f"the answer is larger than {BODY_BYTES} bytes")
+    return bytes(content)
 
 
 def _shown(content: bytes) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import quote
 
-__all__ = ["ISSUER_KEY", "KEY", "TOKEN", "Redactor", "shell_quote"]
+__all__ = ["ISSUER_KEY", "KEY", "MIN_GIVEN", "TOKEN", "Redactor", "shell_quote"]
 
 KEY: Final = "$VOXGATE_KEY"
 """Stands for the API key, in text and in commands, where a shell puts the real one back."""
@@ -25,12 +25,16 @@ TOKEN: Final = "$TOKEN"
 MIN_SECRET: Final = 4
 """Characters below which a secret is not hidden: replacing every ``a`` would hide the report instead."""
 
+MIN_GIVEN: Final = 16
+"""The same for what a target gave us: one that gives out ``pass`` for a token must not blank the report."""
+
 _SHAPES: Final = (
     (re.compile(r"(?:ek_)?eyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){0,2}"), TOKEN),
     (re.compile(r"\bek_[A-Za-z0-9_.-]{8,}"), TOKEN),
     (re.compile(r"\bvk_[A-Za-z0-9_-]{8,}"), KEY),
     (re.compile(r"\bsk-[A-Za-z0-9_-]{8,}"), "$OPENAI_API_KEY"),
-    (re.compile(r"(?<=://)[^/@\s\"']+:[^/@\s\"']*(?=@)"), "$USERINFO"),
+    # Bounded and possessive: what a target answers is searched too, and must not cost more than its length.
+    (re.compile(r"(?<=://)[^/@\s\"':]{0,256}+:[^/@\s\"']{0,256}+(?=@)"), "$USERINFO"),
 )
 
 _PLACEHOLDER = re.compile(r"\$(?:VOXGATE_KEY|VOXGATE_ISSUER_KEY|TOKEN|SECRET|OPENAI_API_KEY|USERINFO)\b")

@@ -1,5 +1,6 @@
 """What came of a run: one result per check, verdicts per gate and for all, the exit code. Pure."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -7,8 +8,12 @@ from typing import Final
 
 from voxgate_gates.check import Check, Severity
 from voxgate_gates.redaction import Redactor
+from voxgate_gates.visible import visible
 
 __all__ = ["EXIT_CODES", "GateReport", "Result", "RunReport", "Verdict", "combine"]
+
+
+_TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 class Verdict(StrEnum):
@@ -65,8 +70,11 @@ class Result:
         shortfalls: Iterable[str] = (),
         figures: Iterable[tuple[str, str]] = (),
     ) -> "Result":
-        """A result about ``check`` with every secret taken out."""
-        hide = redactor.text
+        """A result about ``check`` with every secret taken out, and nothing in it that a terminal would obey."""
+
+        def hide(text: str) -> str:
+            return visible(redactor.text(text))
+
         return cls(
             id=check.id,
             gate=check.gate,
@@ -79,7 +87,7 @@ class Result:
             docs=check.docs,
             advice=check.advice,
             request=hide(request),
-            trace_id=hide(trace_id),
+            trace_id=trace_id if _TRACE_ID.fullmatch(trace_id) else "",
             reproduce=hide(reproduce),
             shortfalls=tuple(hide(shortfall) for shortfall in shortfalls),
             figures=tuple((name, hide(text)) for name, text in figures),
@@ -134,6 +142,11 @@ class RunReport:
     @property
     def exit_code(self) -> int:
         return EXIT_CODES[self.verdict]
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether nothing fell short, and something was not judged."""
+        return self.verdict is Verdict.PASS and bool(self.count(Verdict.SKIP))
 
     def count(self, verdict: Verdict) -> int:
         """How many checks ended so."""

@@ -11,10 +11,11 @@ import httpx
 from websockets.exceptions import WebSocketException
 
 from voxgate_gates.check import Check
-from voxgate_gates.probe import Probe, Unjudged, http_client
+from voxgate_gates.probe import Misanswered, Probe, Unjudged, http_client
 from voxgate_gates.redaction import Redactor
 from voxgate_gates.result import Result, RunReport, Verdict
 from voxgate_gates.target import NotOffered, Target
+from voxgate_gates.visible import visible
 
 __all__ = ["CONCURRENCY", "Finished", "Progress", "Started", "errored", "run_checks"]
 
@@ -90,7 +91,7 @@ def errored(checks: Iterable[Check], reason: str, *, version: str, target: str) 
     """The report of a run that never began. Each check gets the first line of ``reason``, the run all of it."""
     redactor = Redactor()
     results = tuple(_error(check, reason.partition("\n")[0], redactor) for check in checks)
-    return RunReport(version, target, time.time(), 0.0, results, notes=(redactor.text(reason),))
+    return RunReport(version, target, time.time(), 0.0, results, notes=(visible(redactor.text(reason)),))
 
 
 async def _all_or_stop(tasks: Sequence[asyncio.Task[None]], stop: asyncio.Event | None) -> None:
@@ -148,6 +149,8 @@ def _explain(error: Exception, seconds: float) -> tuple[Verdict, str]:
     match error:
         case Unjudged():
             return Verdict.ERROR, str(error)
+        case Misanswered():
+            return Verdict.FAIL, str(error)
         case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.ProxyError():
             return Verdict.ERROR, f"the target cannot be reached: {_said(error)}"
         case httpx.TimeoutException() | TimeoutError():

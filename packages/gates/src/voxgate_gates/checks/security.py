@@ -19,6 +19,9 @@ BAD_ORIGIN: Final = "https://not-allowed.example"
 TOO_LONG: Final = 86_400
 """Seconds of life no environment grants."""
 
+REFUSED_AS_UNFIT: Final = (400, 422)
+"""How a server says that it will not have this body; any other refusal says nothing about the life that was asked for."""
+
 NEVER_ISSUED: Final = "a-key-that-was-never-issued"
 """Stands for a wrong key in reports: the command that repeats the request must not put the good one in."""
 
@@ -131,7 +134,7 @@ async def token_ttl(probe: Probe) -> Mapping[str, object]:
 async def token_ttl_capped(probe: Probe) -> Mapping[str, object]:
     answer = await _ask(probe, origin=probe.target.origin, bearer=probe.target.key, sub="gate-cap", ttl=TOO_LONG)
     facts = _ttl_facts(probe, answer)
-    is_refused = 400 <= answer.status < 500 and answer.status != 429
+    is_refused = answer.status in REFUSED_AS_UNFIT
     return {**facts, "GRANTED_TTL": 0 if is_refused else facts["TTL"]}
 
 
@@ -197,7 +200,7 @@ async def revoke_issuer(probe: Probe) -> Mapping[str, object]:
 @suite.check(
     "secrets-never-echoed",
     promise="No answer, good or bad, holds the caller's API key or the signing secret.",
-    condition="[LEAKS] == []",
+    condition="[TOKEN_STATUS] == 200 && [LEAKS] == []",
     advice="Find where the named answer copies request headers or settings into its body or headers.",
     severity=Severity.CRITICAL,
     needs=[Need.KEY, Need.ORIGIN],
@@ -220,7 +223,8 @@ async def secrets_never_echoed(probe: Probe) -> Mapping[str, object]:
         "403": await _ask(probe, origin=BAD_ORIGIN, bearer=target.key),
     }
     _hide_token(probe, answers["a token"])
-    return {"LEAKS": [name for name, answer in answers.items() if probe.leaks_key(answer)]}
+    leaks = [name for name, answer in answers.items() if probe.leaks_key(answer)]
+    return {"TOKEN_STATUS": answers["a token"].status, "LEAKS": leaks}
 
 
 def _hide_token(probe: Probe, answer: Answer) -> str | None:

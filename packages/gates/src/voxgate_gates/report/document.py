@@ -6,19 +6,20 @@
 import json
 from datetime import UTC, datetime
 
-from voxgate_gates.result import GateReport, Result, RunReport
+from voxgate_gates.result import GateReport, Result, RunReport, Verdict
 
 __all__ = ["report_document", "report_json", "started_text"]
 
 
 def report_document(report: RunReport) -> dict[str, object]:
-    """``{version, target, started, seconds, verdict, gates}``; ``started`` is ISO 8601 in UTC, times are seconds."""
+    """``{version, target, started, seconds, verdict, counts, gates}``; ``started`` is ISO 8601 in UTC, times are seconds."""
     return {
         "version": report.version,
         "target": report.target,
         "started": started_text(report),
         "seconds": report.seconds,
         "verdict": report.verdict.value,
+        "counts": {verdict.value: report.count(verdict) for verdict in Verdict},
         "gates": [_gate(gate) for gate in report.gates],
     }
 

@@ -37,7 +37,7 @@ def write_reports(report: RunReport, folder: Path, environment: Mapping[str, str
         written.append(path)
     step_summary = environment.get(STEP_SUMMARY)
     if step_summary:
-        with Path(step_summary).open("a", encoding="utf-8") as appended:
+        with Path(step_summary).open("a", encoding="utf-8", errors="backslashreplace") as appended:
             appended.write(summary + "\n")
     return tuple(written)
 
@@ -46,7 +46,7 @@ def write_whole(path: Path, text: str) -> None:
     """Put a file there at once, or not at all. Raises ``OSError``."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(text, encoding="utf-8", errors="backslashreplace")
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)

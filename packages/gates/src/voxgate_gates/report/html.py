@@ -45,8 +45,8 @@ def _text(value: object) -> str:
 def _page(report: RunReport) -> Iterator[str]:
     style = files("voxgate_gates.report").joinpath("report.css").read_text("utf-8")
     headline = HEADLINES[report.verdict]
-    if report.verdict is Verdict.PASS and report.count(Verdict.SKIP):
-        headline = "What was judged held"
+    if report.is_partial:
+        headline = "Partly judged: what was judged held"
     yield "<!doctype html>"
     yield '<html lang="en"><head><meta charset="utf-8">'
     yield f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'

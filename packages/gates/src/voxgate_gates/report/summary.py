@@ -1,6 +1,7 @@
 """``summary.md``: what a GitHub step summary shows. Pure."""
 
 import re
+from typing import Final
 
 from voxgate_gates.result import GateReport, Result, RunReport, Verdict
 
@@ -8,11 +9,13 @@ __all__ = ["summary_markdown"]
 
 _MARKS = {Verdict.PASS: "✅ pass", Verdict.FAIL: "❌ fail", Verdict.SKIP: "⏭️ skip", Verdict.ERROR: "⚠️ not judged"}
 
+PARTLY: Final = "✅ partly judged: what was judged held"
+
 
 def summary_markdown(report: RunReport) -> str:
     """A heading with the verdict, one row per gate, then every check that did not hold, and the figures."""
     lines = [
-        f"## Release gates: {_MARKS[report.verdict]}",
+        f"## Release gates: {PARTLY if report.is_partial else _MARKS[report.verdict]}",
         "",
         f"Target {_code(report.target)}, {len(report.results)} checks in {report.seconds:.1f} s.",
         "",

@@ -77,7 +77,6 @@ def _last_line(report: RunReport) -> Text:
     counts = [(report.count(Verdict.PASS), "held"), (report.count(Verdict.FAIL), "fell short")]
     counts += [(report.count(Verdict.SKIP), "skipped"), (report.count(Verdict.ERROR), "not judged")]
     told = ", ".join(f"{count} {word}" for count, word in counts if count)
-    partly = report.verdict is Verdict.PASS and report.count(Verdict.SKIP)
-    word = "PARTLY JUDGED" if partly else _WORDS[report.verdict]
+    word = "PARTLY JUDGED" if report.is_partial else _WORDS[report.verdict]
     line = f"{word}: {told or 'nothing was judged'}, in {report.seconds:.1f} s, at {report.target}"
     return Text(line, style=_STYLES[report.verdict])

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from voxgate_gates.check import select
 from voxgate_gates.checks import ALL_CHECKS, GATES
-from voxgate_gates.harness import StartFailed
+from voxgate_gates.harness import StartFailed, StopFailed
 from voxgate_gates.interrupt import stop_event
 from voxgate_gates.php import SHIM
 from voxgate_gates.project import find_project
@@ -68,6 +68,8 @@ def gates_selftest(
         outcome = asyncio.run(_run(saboteurs, clean_runs, jobs, php_shim, find_project(project), console))
     except StartFailed as error:
         raise click.ClickException(f"the honest stack did not start: {error}") from error
+    except StopFailed as error:
+        raise click.ClickException(f"the honest stack did not stop: {error}") from error
     report_dir.mkdir(parents=True, exist_ok=True)
     text = json.dumps(outcome.document(), indent=2, ensure_ascii=False) + "\n"
     write_whole(report_dir / REPORT, text)
