@@ -30,13 +30,13 @@ async def refusal(authorization: list[bytes], *authenticators: Recording) -> Vox
 
 async def test_an_api_key_is_a_caller() -> None:
     caller = await Authenticators([KEYS]).authenticate([b"Bearer " + PLAIN.encode()])
-    assert caller == Caller("backend", Role.ISSUER, "api_key", f"backend {PLAIN[:8]}…")
+    assert caller == Caller("key:backend", Role.ISSUER, "api_key", f"backend {PLAIN[:8]}…")
     assert PLAIN not in repr(caller)
 
 
 @pytest.mark.parametrize("scheme", [b"bearer ", b"BEARER ", b" Bearer  "])
 async def test_the_scheme_is_read_without_regard_to_case(scheme: bytes) -> None:
-    assert (await Authenticators([KEYS]).authenticate([scheme + PLAIN.encode()])).subject == "backend"
+    assert (await Authenticators([KEYS]).authenticate([scheme + PLAIN.encode()])).subject == "key:backend"
 
 
 @pytest.mark.parametrize("header", [[], [b"Basic eDp5"], [b""], [b"Bearer"], [b"Bearer  "], [PLAIN.encode()]])

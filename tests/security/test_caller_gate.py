@@ -59,9 +59,9 @@ class Door:
 @pytest.mark.parametrize("origin", [(), (PAGE,)])
 async def test_backends_and_operators_are_let_in_by_name(origin: tuple[tuple[bytes, bytes], ...]) -> None:
     gate = Door().gate
-    assert await gate.admit([bearer(ISSUER_KEY), *origin]) == "backend"
-    assert await gate.admit([*origin, bearer(OPERATOR_KEY)]) == "ops"
-    assert await gate.admit([*origin, bearer(OPERATOR_KEY)], operator=True) == "ops"
+    assert await gate.admit([bearer(ISSUER_KEY), *origin]) == "key:backend"
+    assert await gate.admit([*origin, bearer(OPERATOR_KEY)]) == "key:ops"
+    assert await gate.admit([*origin, bearer(OPERATOR_KEY)], operator=True) == "key:ops"
 
 
 @pytest.mark.parametrize("operator", [False, True])

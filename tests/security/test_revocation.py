@@ -62,6 +62,13 @@ async def test_a_token_and_a_session_are_revoked_for_good() -> None:
     assert not await revoked(world.revocations, grant(token_id="u"))
 
 
+async def test_one_connection_of_a_token_stands_for_the_token() -> None:
+    world = World()
+    revocation = await world.revocations.revoke(session_id=grant().for_connection().session_id)
+    assert revocation.value == "s"
+    assert await revoked(world.revocations, grant())
+
+
 async def test_a_revoked_subject_gets_a_good_token_a_second_later() -> None:
     world = World()
     world.clock.advance(0.7)

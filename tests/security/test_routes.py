@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse
 from openai.types.realtime import ClientSecretCreateResponse, RealtimeSessionCreateResponse
 
 from tests.security.rig import NOW, ORIGIN, World
-from voxgate_core import Answer, ConfigurationError, Environment, VoxgateError
+from voxgate_core import Answer, ConfigurationError, Environment, Leash, VoxgateError
 from voxgate_security import (
     ApiKeyAuthenticator,
     ApiKeys,
@@ -102,7 +102,7 @@ async def test_a_backend_gets_a_token_with_an_empty_request() -> None:
     assert data["expiresIn"] == 300
     assert data["url"] == "ws://gateway.test/realtime"
     grant = await site.world.verifier.verify(data["token"], origin=None, single_use=True)
-    assert (grant.subject, grant.origin) == ("backend", None)
+    assert (grant.subject, grant.origin) == ("key:backend", None)
     assert (grant.token_id, grant.session_id) == (data["tokenId"], data["sessionId"])
 
 
@@ -110,7 +110,7 @@ async def test_everything_asked_for_is_in_the_token() -> None:
     site = Site(public_url="https://voice.example.com")
     body = {
         "sub": "alice", "scope": ["realtime", "transcribe"], "ttl": 60, "origin": ORIGIN,
-        "leash": {"seconds": 90, "tokens": 500, "spend": 0.5, "session": {"model": "m"}},
+        "leash": {"seconds": 90},
     }  # fmt: skip
     data = (await site.post(TOKEN, body, ISSUER)).json()["data"]
     assert data["expiresIn"] == 60
@@ -118,8 +118,7 @@ async def test_everything_asked_for_is_in_the_token() -> None:
     grant = await site.world.verifier.verify(data["token"], origin=ORIGIN, single_use=True)
     assert (grant.subject, grant.origin) == ("alice", ORIGIN)
     assert grant.scope == {"realtime", "transcribe"}
-    assert grant.leash.session == {"model": "m"}
-    assert (grant.leash.seconds, grant.leash.tokens, grant.leash.spend) == (90, 500, 0.5)
+    assert grant.leash == Leash(seconds=90)
 
 
 async def test_a_page_gets_a_token_bound_to_its_own_origin() -> None:
@@ -199,7 +198,7 @@ async def test_a_subject_no_token_can_carry_is_named() -> None:
 
 
 async def test_settings_too_large_for_a_token_are_named() -> None:
-    answer = await Site().post(TOKEN, {"leash": {"session": {"instructions": "x" * 9000}}}, ISSUER)
+    answer = await Site().post(SECRETS, {"session": {"type": "realtime", "instructions": "x" * 9000}}, ISSUER)
     assert (answer.status_code, answer.json()["details"]) == (422, {"leash": "too large to ride in a token"})
 
 
@@ -228,7 +227,7 @@ async def test_a_client_secret_has_the_shape_openai_gives_it() -> None:
     grant = await site.world.verifier.verify(made.value, origin=ORIGIN, single_use=False)
     assert grant.leash.session == session
     assert grant.session_id == made.session.id
-    assert grant.subject == "backend"
+    assert grant.subject == "key:backend"
 
 
 @pytest.mark.parametrize(("seconds", "life"), [(10, 10), (300, 300), (600, 300), (7200, 300)])

@@ -32,8 +32,8 @@ def headers(credential: str | None, origin: bytes | None = None) -> list[tuple[b
 
 async def test_roles_decide_whose_conversations_are_seen() -> None:
     readers, operator, backend = gate()
-    assert await readers.admit(headers(operator)) == Reader("ops", True)
-    assert await readers.admit(headers(backend)) == Reader("shop", False)
+    assert await readers.admit(headers(operator)) == Reader("key:ops", True)
+    assert await readers.admit(headers(backend)) == Reader("key:shop", False)
     assert await readers.admit(headers("user-7", ORIGIN)) == Reader("user-7", False)
 
 

@@ -1,8 +1,10 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -90,3 +92,24 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
     assert "uptime watch" in str(run("report", "--history", str(tmp_path / "none.sqlite3")).exception)
     (tmp_path / "text.sqlite3").write_text("no database " * 100)
     assert "can't be read" in str(run("report", "--history", str(tmp_path / "text.sqlite3")).exception)
+
+
+def test_a_watch_goes_on_while_its_history_is_locked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voxgate_observability.uptime.history.BUSY_SECONDS", 0.01)
+    history = tmp_path / "uptime.sqlite3"
+    bad = (503, b"{}")
+    with running_site((200, WELL)) as site:
+        watched(site.url, history, 1)
+    with closing(sqlite3.connect(history)) as database, running_site(bad) as site:
+        database.execute("BEGIN IMMEDIATE")
+        result = watched(site.url, history, 3)
+        database.rollback()
+    assert "DOWN" in result.stdout.upper()
+    assert result.stderr.count("not in the history") == 3
+
+
+def test_the_history_is_kept_with_the_other_data(tmp_path: Path) -> None:
+    with running_site((200, WELL)) as site:
+        result = run("watch", site.url, "--count", "1", env={"VOXGATE_DATA_DIR": str(tmp_path / "data")})
+    assert result.exit_code == 0
+    assert (tmp_path / "data" / "uptime.sqlite3").is_file()

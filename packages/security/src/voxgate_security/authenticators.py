@@ -10,10 +10,21 @@ from typing import Final, Protocol
 from voxgate_core import VoxgateError
 from voxgate_security.apikeys import KEY_PREFIX, ApiKeys, Role, shown
 
-__all__ = ["MAX_CREDENTIAL", "ApiKeyAuthenticator", "Authenticator", "Authenticators", "Caller", "invalid_credential"]
+__all__ = [
+    "KEY_SUBJECT",
+    "MAX_CREDENTIAL",
+    "ApiKeyAuthenticator",
+    "Authenticator",
+    "Authenticators",
+    "Caller",
+    "invalid_credential",
+]
 
 MAX_CREDENTIAL: Final = 16_384
 """Bytes of an ``Authorization`` header worth reading."""
+
+KEY_SUBJECT: Final = "key:"
+"""What the subject of an API key begins with, and that of no end user: a provider may call its users as it likes."""
 
 CHALLENGE: Final = 'Bearer realm="voxgate"'
 
@@ -52,7 +63,9 @@ class ApiKeyAuthenticator:
         key = self._keys.authenticate(credential)
         if key is None:
             raise invalid_credential()
-        return Caller(subject=key.name, role=key.role, kind="api_key", label=f"{key.name} {shown(credential)}")
+        return Caller(
+            subject=f"{KEY_SUBJECT}{key.name}", role=key.role, kind="api_key", label=f"{key.name} {shown(credential)}"
+        )
 
 
 class Authenticators:

@@ -23,7 +23,7 @@ from jwt.exceptions import PyJWKClientConnectionError, PyJWTError
 
 from voxgate_core import Clock, ConfigurationError, SystemClock, VoxgateError
 from voxgate_security.apikeys import Role
-from voxgate_security.authenticators import Caller, invalid_credential
+from voxgate_security.authenticators import KEY_SUBJECT, Caller, invalid_credential
 from voxgate_security.guard import is_subject
 
 __all__ = ["ALLOWED_ALGORITHMS", "OidcAuthenticator"]
@@ -136,14 +136,14 @@ class OidcAuthenticator:
         except PyJWTError:
             raise invalid_credential() from None
         kid, algorithm, kind = header.get("kid"), header.get("alg"), header.get("typ")
-        if not isinstance(kid, str) or algorithm not in self._algorithms:
+        if not isinstance(kid, str) or not isinstance(algorithm, str) or algorithm not in self._algorithms:
             raise invalid_credential()
-        if (kind.lower() if isinstance(kind, str) else kind) not in TYPES:
+        if not isinstance(kind, str | None) or (kind and kind.lower()) not in TYPES:
             raise invalid_credential()
         claims = self._claims(credential, await self._key(kid))
         subject = claims["sub"]
         label = f"oidc:{hashlib.sha256(str(subject).encode('utf-8', 'replace')).hexdigest()[:8]}"
-        if not is_subject(subject):
+        if not is_subject(subject) or subject.startswith(KEY_SUBJECT):
             raise invalid_credential()
         return Caller(subject=subject, role=Role.USER, kind="oidc", label=label)
 

@@ -38,20 +38,19 @@ T = TypeVar("T", bound=Struct)
 Subject = Annotated[str, Meta(min_length=1, max_length=MAX_SUBJECT)]
 Identifier = Annotated[str, Meta(min_length=1, max_length=MAX_IDENTIFIER)]
 Count = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
-Spend = Annotated[float, Meta(ge=0, le=float(MAX_COUNT))]
 JsonObject = dict[str, Any]
 
 
 class LeashBody(Struct, forbid_unknown_fields=True, frozen=True):
-    """Limits for one session; see :class:`voxgate_core.Leash`."""
+    """Limits for one session. Of a :class:`voxgate_core.Leash` only what is enforced can be asked for.
+
+    A limit that rode along and bound nobody would be worse than none.
+    """
 
     seconds: Count | None = None
-    tokens: Count | None = None
-    spend: Spend | None = None
-    session: JsonObject = {}
 
     def leash(self) -> Leash:
-        return Leash(self.seconds, self.tokens, self.spend, self.session)
+        return Leash(self.seconds)
 
 
 class TokenBody(Struct, forbid_unknown_fields=True, frozen=True):

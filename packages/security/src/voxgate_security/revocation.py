@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from voxgate_core import Change, Clock, Grant, KeyValue, VoxgateError
+from voxgate_core import Change, Clock, Grant, KeyValue, VoxgateError, session_of_token
 
 __all__ = ["Revocation", "RevocationKind", "Revocations"]
 
@@ -94,9 +94,12 @@ class Revocations:
     ) -> Revocation:
         """Revoke by exactly one of the three, and return what was recorded.
 
+        The id of one connection of a token that opens several stands for that token: or it would come right back.
+
         Raises ``TypeError`` for none or several, :class:`VoxgateError` ``unavailable`` when it can't be recorded: then
         ask again, for watchers may have heard of it and new sessions may not be held to it.
         """
+        now = int(self._clock.now())
         named = [
             (kind, value)
             for kind, value in (
@@ -108,7 +111,8 @@ class Revocations:
         ]
         if len(named) != 1:
             raise TypeError("name exactly one of jti, subject and session_id")
-        revocation = Revocation(*named[0], int(self._clock.now()))
+        kind, value = named[0]
+        revocation = Revocation(kind, session_of_token(value) if kind is RevocationKind.SESSION else value, now)
         # In this order: who begins to watch in between has read of it, or will hear of the write that follows.
         await self._remember(revocation)
         recorded = await self._record(revocation)

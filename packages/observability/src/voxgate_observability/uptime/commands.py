@@ -24,7 +24,9 @@ from voxgate_observability.uptime.watching import State, Watch
 __all__ = ["uptime"]
 
 KEY_VARIABLE: Final = "VOXGATE_UPTIME_KEY"
-HISTORY: Final = Path(".voxgate/uptime.sqlite3")
+HISTORY: Final = "uptime.sqlite3"
+DATA_DIR_VARIABLE: Final = "VOXGATE_DATA_DIR"
+DATA_DIR: Final = ".voxgate"
 MAX_INTERVAL: Final = 86_400.0
 
 _latency = click.option(
@@ -44,8 +46,8 @@ _days = click.option(
 _history = click.option(
     "--history",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=HISTORY,
-    show_default=True,
+    default=lambda: Path(os.environ.get(DATA_DIR_VARIABLE) or DATA_DIR) / HISTORY,
+    show_default=f"{HISTORY} in {DATA_DIR_VARIABLE}, else in {DATA_DIR}",
     help="The SQLite file.",
 )
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
@@ -166,7 +168,10 @@ def _note(
 ) -> None:
     at = time.time()
     changed = watched.note(is_up=verdict.is_up)
-    kept.note(url, at, verdict, changed_to=watched.state if changed else None)
+    try:
+        kept.note(url, at, verdict, changed_to=watched.state if changed else None)
+    except sqlite3.Error as error:  # locked for long, a full disk: what is seen is told all the same
+        click.echo(f"this look is not in the history: {error}", err=True)
     if changed:
         tell(url, verdict)
         if notifier is not None:

@@ -1,5 +1,6 @@
 """Looks at a health URL once. The shell around :mod:`.verdict`: HTTP by ``httpx``, the certificate by ``ssl``."""
 
+import asyncio
 import ssl
 import time
 from typing import Final
@@ -17,6 +18,9 @@ DEADLINE: Final = 10.0
 
 MAX_BODY: Final = 256 * 1024
 """Bytes of an answer that are read; a health answer has a few hundred."""
+
+MAX_FAULT: Final = 300
+"""Characters of what went wrong."""
 
 DAY: Final = 86_400.0
 
@@ -39,29 +43,37 @@ def look_at_url(text: str) -> str:
 def look(url: str, *, context: ssl.SSLContext | None = None, deadline: float = DEADLINE) -> Look:
     """Ask once. Redirects are not followed: what answers elsewhere is not what was named. Raises nothing.
 
-    ``deadline`` bounds each step and, looked at between chunks, the whole; ``context`` is for certificates that the
-    system does not know.
+    ``deadline`` bounds all of it by the clock, an answer that trickles included; ``context`` is for certificates that the
+    system does not know. An answer is asked for as it is, and a compressed one is not unpacked.
     """
     began = time.monotonic()
-    days_left: float | None = None
     try:
-        with (
-            httpx.Client(verify=context or True, timeout=deadline, follow_redirects=False) as client,
-            client.stream("GET", url, headers={"Accept": "application/json"}) as response,
-        ):
-            days_left = _days_left(response)
-            body = bytearray()
-            for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    return Look(fault=f"the answer is longer than {MAX_BODY} bytes", days_left=days_left)
-                if time.monotonic() - began > deadline:
-                    return Look(fault=f"no whole answer within {deadline:g} s", days_left=days_left)
-            return Look(response.status_code, bytes(body), time.monotonic() - began, days_left)
-    except httpx.TimeoutException:
-        return Look(fault=f"no answer within {deadline:g} s", seconds=time.monotonic() - began)
-    except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError) as error:
-        return Look(fault=f"{type(error).__name__}: {error}"[:300], seconds=time.monotonic() - began)
+        return asyncio.run(_look(url, context, deadline))
+    except (TimeoutError, httpx.TimeoutException):
+        fault = f"no whole answer within {deadline:g} s"
+    except Exception as error:
+        # Whatever a server can bring a library to: the watch goes on, and says what it was.
+        fault = f"{type(error).__name__}: {error}"[:MAX_FAULT]
+    return Look(fault=fault, seconds=time.monotonic() - began)
+
+
+async def _look(url: str, context: ssl.SSLContext | None, deadline: float) -> Look:
+    began = time.monotonic()
+    headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+    async with (
+        asyncio.timeout(deadline),
+        httpx.AsyncClient(verify=context or True, timeout=deadline, follow_redirects=False) as client,
+        client.stream("GET", url, headers=headers) as response,
+    ):
+        days_left = _days_left(response)
+        if response.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            return Look(fault="the answer is compressed, which was not asked for", days_left=days_left)
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > MAX_BODY:
+                return Look(fault=f"the answer is longer than {MAX_BODY} bytes", days_left=days_left)
+        return Look(response.status_code, bytes(body), time.monotonic() - began, days_left)
 
 
 def _days_left(response: httpx.Response) -> float | None:

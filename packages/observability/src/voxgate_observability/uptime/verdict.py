@@ -66,7 +66,7 @@ def judge(look: Look, budget: Budget) -> Verdict:
 def _envelope_faults(body: bytes) -> list[str]:
     try:
         value = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ["the body is not JSON: is it this gateway that answers?"]
     if not isinstance(value, Mapping):
         return ["the body is not a JSON object"]
