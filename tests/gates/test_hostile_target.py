@@ -23,7 +23,6 @@ from voxgate_gates.envelope import parse_json
 from voxgate_gates.probe import BODY_BYTES, Misanswered, http_client
 from voxgate_gates.report import write_reports
 from voxgate_gates.report.terminal import print_report
-from voxgate_gates.visible import visible
 
 ESCAPES = "\x1b]0;owned\x07\x9b31m\u202egnp.exe \ud800"
 
@@ -146,11 +145,6 @@ async def test_deeply_nested_json_is_no_json(kind: str) -> None:
         target = Target(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
         async with probe_of(target) as probe, probe.socket("/x") as channel:
             assert await channel.receive() == {"type": "(not JSON)"}
-
-
-def test_what_a_terminal_would_obey_is_written_out() -> None:
-    told = visible(f"a\tb\nc{ESCAPES}é漢\u200d")
-    assert told == "a\tb\nc\\u001b]0;owned\\u0007\\u009b31m\\u202egnp.exe \\ud800é漢\u200d"
 
 
 def test_a_report_of_a_hostile_target_can_be_written_and_read(tmp_path: Path) -> None:

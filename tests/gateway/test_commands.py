@@ -40,7 +40,7 @@ def test_a_token_needs_a_key_that_a_server_knows() -> None:
 
 
 def test_config_check_tells_a_sound_configuration_from_a_faulty_one() -> None:
-    assert invoke(config, "check").stdout == "the configuration is sound\n"
+    assert invoke(config, "check").stdout == "voxgate serve would start with this configuration\n"
     faulty = {**PREVIEW, "VOXGATE_UPSTREAM": "openai", "JWT_SECRET": "k:short"}
     ended = invoke(config, "check", environ=faulty)
     assert ended.exit_code == 1
@@ -49,7 +49,10 @@ def test_config_check_tells_a_sound_configuration_from_a_faulty_one() -> None:
 
 
 def test_config_check_answers_in_json_too() -> None:
-    assert json.loads(invoke(config, "check", "--json").stdout) == {"valid": True, "faults": []}
+    sound = json.loads(invoke(config, "check", "--json").stdout)
+    assert (sound["valid"], sound["faults"]) == (True, [])
+    slip = json.loads(invoke(config, "check", "--json", environ={**PREVIEW, "VOXGATE_UPSTREEM": "openai"}).stdout)
+    assert [note for note in slip["notes"] if "is VOXGATE_UPSTREAM meant?" in note]
     ended = invoke(config, "check", "--json", environ={"VOXGATE_ENV": "prod"})
     assert ended.exit_code == 1
     assert json.loads(ended.stdout)["valid"] is False

@@ -6,7 +6,7 @@ from voxgate_gateway import Gateway, compose, load
 from voxgate_realtime import Dialect
 
 ENGINE = "ws://127.0.0.1:9/v1/realtime"
-PROD = {**PREVIEW, "VOXGATE_ENV": "prod"}
+PROD = {**PREVIEW, "VOXGATE_ENV": "prod", "VOXGATE_UPSTREAM": "wss://model.example/v1/realtime"}
 
 
 def composed(environ: dict[str, str], engine_url: str | None = ENGINE) -> Gateway:
@@ -29,7 +29,8 @@ def test_dev_makes_what_it_needs_and_says_so() -> None:
 
 
 def test_what_is_set_is_not_made_up() -> None:
-    gateway = composed({**PREVIEW, "VOXGATE_FANOUT_STUB": "off"})
+    own = {"VOXGATE_UPSTREAM": "wss://model.example/v1/realtime", "VOXGATE_FANOUT_STUB": "off"}
+    gateway = composed({**PREVIEW, **own})
     assert (gateway.made, gateway.dev_key) == ((), None)
 
 

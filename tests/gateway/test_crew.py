@@ -8,9 +8,12 @@ from tests.backplane.servers import running_server
 from tests.gateway.processes import children_of, gone, linux_only, ran, started
 from tests.gateway.rig import PREVIEW, STORED_OPERATOR_KEY, names_in, shared
 from voxgate_fanout import CONTROL_FILE
+from voxgate_gateway import crew
 from voxgate_gateway.control import new_control
 from voxgate_gateway.crew import worker_environment
+from voxgate_gateway.serve import bind
 from voxgate_gateway.settings import load
+from voxgate_gateway.workers import PATIENCE_SECONDS
 
 TWO = ("--workers", "2")
 
@@ -38,6 +41,18 @@ def test_callers_by_oidc_alone_need_no_key_but_that_of_the_control_file() -> Non
     environ = {name: value for name, value in PREVIEW.items() if name != "VOXGATE_API_KEYS"}
     made, dev_key = worker_environment(load({**environ, "VOXGATE_OIDC_ISSUER": "https://id.example"}), control)
     assert (made, dev_key) == ({"VOXGATE_API_KEYS": control.stored}, None)
+
+
+async def test_workers_are_not_killed_while_they_drain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given: dict[str, object] = {}
+
+    async def supervise(*_: object, **options: object) -> None:
+        given.update(options)
+
+    monkeypatch.setattr(crew, "supervise", supervise)
+    environ = {**PREVIEW, "VOXGATE_DATA_DIR": str(tmp_path), "VOXGATE_DRAIN_SECONDS": "120"}
+    await crew.serve_workers(load(environ), bind("127.0.0.1", 0), 2, environ=environ)
+    assert given["patience"] == 120 + PATIENCE_SECONDS
 
 
 @linux_only

@@ -5,7 +5,7 @@ import pytest
 
 from tests.gateway.rig import PREVIEW, SECRET
 from voxgate_core import ConfigurationError, Environment
-from voxgate_gateway.settings import DEV_ORIGINS, Settings, load
+from voxgate_gateway.settings import DEV_ORIGINS, Settings, load, unknown
 from voxgate_security import MissingOrigin
 
 
@@ -62,6 +62,31 @@ def test_oidc_is_set_whole_or_not_at_all() -> None:
 
 def test_a_plain_http_public_url_is_a_fault_in_prod() -> None:
     assert "VOXGATE_PUBLIC_URL" in faults({**PREVIEW, "VOXGATE_ENV": "prod", "VOXGATE_PUBLIC_URL": "http://v.example"})
+
+
+def test_a_prod_gateway_plays_tones_only_when_that_is_written_out() -> None:
+    prod = {**PREVIEW, "VOXGATE_ENV": "prod"}
+    assert "VOXGATE_UPSTREAM is not set" in faults(prod)
+    assert "VOXGATE_UPSTREAM" not in faults({**prod, "VOXGATE_UPSTREAM": "engine"})
+    assert load({**prod, "VOXGATE_UPSTREAM": "engine"}).notes() == [
+        "VOXGATE_UPSTREAM is engine: nobody hears a model, only tones"
+    ]
+    assert load({**prod, "VOXGATE_UPSTREAM": "openai"}).notes() == load({}).notes() == []
+
+
+def test_a_variable_that_looks_like_a_setting_and_is_none_is_named() -> None:
+    given = {
+        "VOXGATE_UPSTREEM": "openai",
+        "VOXGATE_GATE_KEY": "k",
+        "VOXGATE_KEY": "k",
+        "VOXGATE_ENV": "dev",
+        "PATH": "/",
+    }
+    assert unknown(given) == [
+        "VOXGATE_UPSTREEM is no setting of voxgate's and changes nothing: is VOXGATE_UPSTREAM meant?"
+    ]
+    assert unknown({"VOXGATE_ZZZ": "1"}) == ["VOXGATE_ZZZ is no setting of voxgate's and changes nothing"]
+    assert len(unknown({f"VOXGATE_ZZZ{number}": "" for number in range(500)})) == 10
 
 
 def test_other_variables_are_left_alone() -> None:

@@ -6,7 +6,9 @@ import sys
 import pytest
 
 from tests.gateway.puppets import PUPPET, READY, Puppet, Stage, dies, on_each_loop
+from voxgate_fanout.service import END_SECONDS, FLUSH_SECONDS
 from voxgate_gateway.serve import GRACEFUL_SECONDS
+from voxgate_gateway.store.recorder import FLUSH_SECONDS as STORE_FLUSH_SECONDS
 from voxgate_gateway.workers import PATIENCE_SECONDS, START_ATTEMPTS, STEADY_SECONDS, WorkersFailed, pause_before
 
 SOON = 1.0
@@ -334,4 +336,4 @@ async def test_a_parent_that_is_killed_takes_all_workers_along(stage: Stage) -> 
 
 
 def test_patience_outlasts_the_graceful_stop_of_a_gateway() -> None:
-    assert PATIENCE_SECONDS >= GRACEFUL_SECONDS + 5
+    assert PATIENCE_SECONDS >= GRACEFUL_SECONDS + FLUSH_SECONDS + END_SECONDS + STORE_FLUSH_SECONDS + 5

@@ -51,7 +51,7 @@ async def test_a_side_that_is_not_read_is_not_taken_for_dead() -> None:
     async with model_server(echo) as url, gateway(url) as gw, gw.client() as client:
         await client.recv()
         [relay] = gw.realtime.sessions
-        client_side: Side = relay.client  # type: ignore[attr-defined]
+        client_side: Side = relay.client
         client_side.read_when(False)
         assert client_side.check_alive()
         assert client_side.check_alive()

@@ -30,6 +30,8 @@ def settings() -> Iterator[str]:
     yield ""
     rows = []
     for field in Settings.model_fields.values():
+        if field.alias in INTERNAL:
+            continue
         default = field.default
         if isinstance(default, SecretStr):
             default = default.get_secret_value()
@@ -41,13 +43,14 @@ def settings() -> Iterator[str]:
 def example(environment: Environment) -> Iterator[str]:
     """The settings of one environment as a file for a shell or systemd."""
     yield f"# Settings of a {environment} gateway, all of them. Written by docs/tools/reference.py from the code."
-    yield "# Copy it, take the # from what you set, and ask `voxgate config check`."
+    yield "# Copy it to .env, take the # from what you set, and ask: set -a; . ./.env; set +a; voxgate config check"
     yield ""
     yield f"VOXGATE_ENV={environment}"
     if environment in EXAMPLE_ORIGINS:
         yield f"ALLOWED_ORIGINS={EXAMPLE_ORIGINS[environment]}"
     for field in Settings.model_fields.values():
-        if field.alias in ("VOXGATE_ENV", *INTERNAL):
+        given = ("VOXGATE_ENV", *(("ALLOWED_ORIGINS",) if environment in EXAMPLE_ORIGINS else ()))
+        if field.alias in (*given, *INTERNAL):
             continue
         default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
         shown = str(default).lower() if isinstance(default, bool) else "" if default is None else str(default)

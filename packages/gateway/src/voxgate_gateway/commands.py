@@ -12,6 +12,7 @@ from voxgate_gateway.composition import ANY_ENGINE, compose, key_ring
 from voxgate_gateway.crew import run_workers
 from voxgate_gateway.serve import bind, run
 from voxgate_gateway.settings import load
+from voxgate_gateway.store.checking import check_store
 from voxgate_observability import configure
 from voxgate_security import TokenIssuer, TokenRequest
 
@@ -71,22 +72,26 @@ def config() -> None:
 
 
 @config.command()
-@click.option("--json", "as_json", is_flag=True, help="Print {valid, faults}.")
+@click.option("--json", "as_json", is_flag=True, help="Print {valid, faults, notes}.")
 def check(as_json: bool) -> None:
     """Say whether `voxgate serve` would start, and list every fault."""
     faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     try:
-        compose(load(os.environ), engine_url=ANY_ENGINE)
+        settings = load(os.environ)
+        notes = compose(settings, engine_url=ANY_ENGINE).made
+        check_store(settings)
     except ConfigurationError as error:
         faults = error.faults
     if as_json:
-        click.echo(json.dumps({"valid": not faults, "faults": faults}))
-    elif faults:
-        click.echo("\n".join(f"- {fault}" for fault in faults), err=True)
+        click.echo(json.dumps({"valid": not faults, "faults": faults, "notes": notes}))
     else:
-        click.echo("the configuration is sound")
+        click.echo("".join(f"- {fault}\n" for fault in faults), nl=False, err=True)
+        click.echo("".join(f"note: {note}\n" for note in notes), nl=False, err=True)
     if faults:
         sys.exit(1)
+    if not as_json:
+        click.echo("voxgate serve would start with this configuration")
 
 
 @config.command()

@@ -31,9 +31,10 @@ from voxgate_gateway.figures import Figures, fanout_readings, health_readings, s
 from voxgate_gateway.judging import judged
 from voxgate_gateway.observers import Observers
 from voxgate_gateway.php import local_stub
+from voxgate_gateway.refusal_log import RefusalLog
 from voxgate_gateway.routes import create_router
 from voxgate_gateway.session_log import SessionLog
-from voxgate_gateway.settings import Settings
+from voxgate_gateway.settings import Settings, unknown
 from voxgate_gateway.shared_plane import check_plane
 from voxgate_gateway.store.location import locate
 from voxgate_gateway.store.readers import ReaderGate
@@ -134,7 +135,8 @@ def compose(
     Raises :class:`ConfigurationError` with every fault of every part.
     """
     clock = clock or SystemClock()
-    made: list[str] = []
+    made: list[str] = list(settings.notes())
+    made += unknown(environ)
     faults = settings.faults()
     store: KeyValue = MemoryKeyValue(clock) if around is None else around.plane.store
     own_url = ANYWHERE if around is None else around.url
@@ -216,13 +218,16 @@ def compose(
         admission = Admission(settings.fanout_rate, clock)
         app.include_router(create_fanout_router(fanout, gate, respond, stub=stub, admission=admission))
         if around.php is None:
+            # Fixtures: no secrets there, and in prod nothing that a visitor should take for real.
+            in_prod = settings.environment is Environment.PROD
             app.include_router(
-                create_stub_router(respond, local_stub(clock, stub_target))
-            )  # fixtures: no secrets there
+                create_stub_router(respond, local_stub(clock, stub_target), gate=gate if in_prod else None)
+            )
         else:
             app.include_router(create_stub_router(respond, around.php, gate=gate))
     guarded = TokenDecisions(CorsMiddleware(app, origins), figures.decided)
-    return Gateway(settings, EnvelopeMiddleware(guarded), realtime, revocations, fanout, health, dev_key, tuple(made))
+    logged = RefusalLog(guarded, clock)
+    return Gateway(settings, EnvelopeMiddleware(logged), realtime, revocations, fanout, health, dev_key, tuple(made))
 
 
 def origin_policy(settings: Settings, made: list[str]) -> OriginPolicy:

@@ -17,7 +17,7 @@ from voxgate_gateway.serve import loop_factory, print_ready, tell_made, url_of
 from voxgate_gateway.settings import Settings
 from voxgate_gateway.shared_plane import embedded_server
 from voxgate_gateway.stop_signals import StopSignals
-from voxgate_gateway.workers import supervise
+from voxgate_gateway.workers import PATIENCE_SECONDS, supervise
 from voxgate_security import new_key
 
 __all__ = ["run_workers", "serve_workers", "worker_environment"]
@@ -70,7 +70,13 @@ async def serve_workers(
             listener=listener,
             ready=lambda: print_ready(url, dev_key),
             stop=stop,
+            patience=patience_with(settings),
         )
+
+
+def patience_with(settings: Settings) -> float:
+    """Seconds from SIGTERM to SIGKILL of a worker: it drains first, and has all its own time to stop after that."""
+    return settings.drain_seconds + PATIENCE_SECONDS
 
 
 def worker_environment(settings: Settings, control: Control) -> tuple[dict[str, str], str | None]:

@@ -6,7 +6,8 @@ it gives up, so that one start shows all there is to mend.
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -18,7 +19,7 @@ from voxgate_gateway.store.modes import StoreMode
 from voxgate_realtime import DEFAULT_MODEL
 from voxgate_security import MissingOrigin
 
-__all__ = ["DEV_ORIGINS", "Settings", "load"]
+__all__ = ["DEV_ORIGINS", "Settings", "load", "unknown"]
 
 DEV_ORIGINS: Final = (
     "http://localhost:3000",
@@ -56,6 +57,17 @@ CommaList = Annotated[str, NoDecode, AfterValidator(_members)]
 
 MAX_DRAIN_SECONDS: Final = 300.0
 """Longer than any load balancer takes to notice."""
+
+
+PREFIX: Final = "VOXGATE_"
+
+OTHERS: Final = ("VOXGATE_GATE_", "VOXGATE_RETENTION_", "VOXGATE_UPTIME_", "VOXGATE_PHP_")
+"""What variables begin with that commands beside the gateway read."""
+
+OTHER_NAMES: Final = frozenset({"VOXGATE_KEY", "VOXGATE_ISSUER_KEY", "VOXGATE_URL", "VOXGATE_ENGINE_API_KEY"})
+
+MOST_STRANGERS: Final = 10
+"""Variables that are named as unknown; whoever sets more has read none of them."""
 
 
 class Settings(BaseSettings):
@@ -264,6 +276,12 @@ class Settings(BaseSettings):
         """What makes no sense together, or is missing outside dev; a sentence each."""
         return [*_faults(self), *_weak_secrets(self)]
 
+    def notes(self) -> list[str]:
+        """What may be meant, and is worth a word."""
+        if self.environment is not Environment.DEV and self.upstream == "engine":
+            return ["VOXGATE_UPSTREAM is engine: nobody hears a model, only tones"]
+        return []
+
     def shown(self) -> dict[str, object]:
         """Every setting by its variable, secrets as a fingerprint (the first 8 hex digits of their SHA-256)."""
         table: dict[str, object] = {}
@@ -295,6 +313,27 @@ def load(environ: Mapping[str, str]) -> Settings:
         raise ConfigurationError([*faults, *Settings.model_validate(rest).faults()]) from None
 
 
+def unknown(environ: Mapping[str, str]) -> list[str]:
+    """A sentence for each variable that looks like a setting of voxgate's, and is none: a slip of the pen, most likely."""
+    known = [str(field.alias) for field in Settings.model_fields.values()]
+    strangers = sorted(
+        name
+        for name in environ
+        if name.startswith(PREFIX) and name not in known and not name.startswith(OTHERS) and name not in OTHER_NAMES
+    )
+    return [
+        f"{name} is no setting of voxgate's and changes nothing{_guess(name, known)}"
+        for name in strangers[:MOST_STRANGERS]
+    ]
+
+
+def _guess(name: str, known: Sequence[str]) -> str:
+    # Without what they all begin with, which makes any two names alike.
+    endings = [setting.removeprefix(PREFIX) for setting in known if setting.startswith(PREFIX)]
+    near = get_close_matches(name.removeprefix(PREFIX), endings, n=1)
+    return f": is {PREFIX}{near[0]} meant?" if near else ""
+
+
 def _faults(settings: Settings) -> Iterator[str]:
     must_be_set = settings.environment is not Environment.DEV
     if must_be_set and not settings.jwt_secret.get_secret_value():
@@ -306,6 +345,8 @@ def _faults(settings: Settings) -> Iterator[str]:
     oidc = (settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
     if any(oidc) and not all(oidc):
         yield "VOXGATE_OIDC_ISSUER, VOXGATE_OIDC_AUDIENCE and VOXGATE_OIDC_JWKS_URL are set together or not"
+    if settings.environment is Environment.PROD and "upstream" not in settings.model_fields_set:
+        yield "VOXGATE_UPSTREAM is not set: openai, azure or a wss:// URL (engine, which plays tones, only when written out)"
     yield from _nats_faults(settings)
     if settings.environment is Environment.PROD and settings.public_url.startswith("http://"):
         yield "VOXGATE_PUBLIC_URL must be https in prod: microphones and tokens need it"

@@ -28,8 +28,9 @@ __all__ = ["WorkersFailed", "pause_before", "supervise"]
 READY_SECONDS: Final = 30.0
 """From start to the ready line, on a busy machine; a worker that takes longer is killed."""
 
-PATIENCE_SECONDS: Final = 20.0
-"""From SIGTERM to SIGKILL: what a gateway gives its sessions, and as long again to drain what it shares."""
+PATIENCE_SECONDS: Final = 30.0
+"""From SIGTERM, or from the end of the drain where there is one, to SIGKILL: ten seconds for sessions, ten for fan-out,
+five for the conversations that are not written yet, and a margin."""
 
 REAP_SECONDS: Final = 5.0
 """How long killed workers may take to be gone; one that takes longer is left to the kernel, and logged."""

@@ -16,16 +16,20 @@ class Timers:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._set: list[asyncio.TimerHandle] = []
+        self._set: dict[object, asyncio.Handle] = {}
 
     def after(self, seconds: float, call: Callable[[*Ts], object], *args: *Ts) -> None:
         """Call ``call`` with ``args`` in so many seconds."""
-        now = self._loop.time()
-        self._set = [timer for timer in self._set if timer.when() > now]
-        self._set.append(self._loop.call_later(seconds, call, *args))
+        key = object()
+
+        def fire() -> None:
+            del self._set[key]
+            call(*args)
+
+        self._set[key] = self._loop.call_later(seconds, fire)
 
     def cancel(self) -> None:
         """None of them fires any more."""
-        for timer in self._set:
+        for timer in self._set.values():
             timer.cancel()
         self._set.clear()

@@ -48,7 +48,8 @@ async def require_current(database: Database) -> None:
         return
     if found is None or _is_known(found):
         state = "has no schema yet" if found is None else f"has the old schema {found}, and {HEAD} is needed"
-        raise ConfigurationError([f"the conversation store {state}: run `voxgate db upgrade`"])
+        name = f" {database.file}" if database.file is not None else ""  # of a server, the URL may hold a password
+        raise ConfigurationError([f"the conversation store{name} {state}: run `voxgate db upgrade`"])
     raise ConfigurationError([_unknown(found)])
 
 

@@ -1,0 +1,69 @@
+"""One log line for each caller that was turned away over HTTP, in the trace that its answer names.
+
+Pure ASGI. Stands inside the layer that renders refusals and sets the trace, and outside the one that judges origins.
+Nothing of the request but its method and path is written down: no header, no query, no body.
+"""
+
+import logging
+from typing import Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from voxgate_core import Clock, VoxgateError
+from voxgate_responder import REFUSAL_KEY
+
+__all__ = ["LINES_A_SECOND", "RefusalLog"]
+
+LINES_A_SECOND: Final = 20
+"""Past so many, refusals of the same second are only counted: who floods the gateway must not fill its disk."""
+
+SHOWN_PATH: Final = 128
+"""Characters of a path that are written down."""
+
+LOGGED: Final = frozenset({401, 403, 429, 503})
+"""What an operator is asked about. A request that can't be read, or asks for nothing that is there, is its sender's."""
+
+logger = logging.getLogger("voxgate.http")
+
+
+class RefusalLog:
+    """Around ``app``."""
+
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
+        self._app = app
+        self._clock = clock
+        self._second = 0
+        self._lines = 0
+        self._unwritten = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start" and REFUSAL_KEY in scope:  # rendered inside already
+                self._note(scope, scope[REFUSAL_KEY])
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except VoxgateError as error:
+            self._note(scope, error)
+            raise
+
+    def _note(self, scope: Scope, error: VoxgateError) -> None:
+        if error.kind.status not in LOGGED:
+            return
+        second = int(self._clock.monotonic())
+        if second != self._second:
+            self._second, self._lines = second, 0
+        if self._lines >= LINES_A_SECOND:
+            self._unwritten += 1
+            return
+        self._lines += 1
+        extra: dict[str, object] = {"code": error.code, "status": error.kind.status, "method": scope["method"]}
+        extra["path"] = scope["path"][:SHOWN_PATH]
+        if self._unwritten:
+            extra["unwritten"], self._unwritten = self._unwritten, 0
+        logger.info("request refused", extra=extra)
