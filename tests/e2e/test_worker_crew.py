@@ -125,3 +125,27 @@ async def test_a_killed_worker_is_replaced_while_the_other_answers(crew: Process
         answers = await asyncio.gather(*(http.get("/readyz") for _ in range(20)))
         assert {answer.status_code for answer in answers} == {200}
     assert "was ended by signal 9" in crew.logged()
+
+
+async def test_a_client_gets_its_session_back_whichever_worker_it_comes_back_to(crew: Process) -> None:
+    update = json.dumps({"type": "session.update", "session": {"type": "realtime"}})
+    rounds = 12
+    async with fresh(crew) as http:
+        for number in range(rounds):
+            subject = f"returning-{number}"
+            headers = {"Authorization": f"Bearer {await token_for(http, subject)}"}
+            client = await connect(f"{crew.ws_url}/realtime", additional_headers=headers)
+            session_id = json.loads(await client.recv())["sessionId"]
+            created = json.loads(await client.recv())
+            await client.send(update)
+            missed = json.loads(await client.recv())
+            for last in (created["event_id"], missed["event_id"]):
+                client.transport.abort()
+                headers = {"Authorization": f"Bearer {await token_for(http, subject)}"}
+                query = f"resume={session_id}&last_event_id={last}"
+                client = await connect(f"{crew.ws_url}/realtime?{query}", additional_headers=headers)
+                back = json.loads(await client.recv())
+                assert (back["resumed"], back["sessionId"], back["received"]) == (True, session_id, 1)
+            await client.send(update)
+            assert json.loads(await client.recv())["type"] == "session.updated"
+            await client.close()

@@ -15,7 +15,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from voxgate_core import Clock, EventSink, Grant, Leash, ResumeOutcome, SessionClosed, Trace, VoxgateError
-from voxgate_realtime import RealtimeServer, RelayLimits, Upstream
+from voxgate_realtime import Finder, RealtimeServer, RelayLimits, Upstream, nowhere
 from voxgate_realtime.relay import Relay
 
 ORIGIN = "https://app.example.com"
@@ -144,6 +144,7 @@ async def gateway(
     ssl_context: ssl.SSLContext | None = None,
     events: EventSink | None = None,
     clock: Clock | None = None,
+    elsewhere: Finder = nowhere,
 ) -> AsyncIterator[Gateway]:
     """A uvicorn server with the relay in its ``ws=`` slot, on a loopback port of its own, until the block ends."""
     observer = Recorder()
@@ -160,6 +161,7 @@ async def gateway(
         ssl_context=ssl_context,
         events=events,
         clock=clock,
+        elsewhere=elsewhere,
     )
     config = uvicorn.Config(
         plain_app,

@@ -18,6 +18,7 @@ from voxgate_core import (
     Environment,
     KeyValue,
     MemoryKeyValue,
+    SessionDirectory,
     SessionObserver,
     SystemClock,
     Trace,
@@ -26,6 +27,7 @@ from voxgate_core import (
 from voxgate_fanout import Admission, Deliverer, Fanout, Stub, Target
 from voxgate_fanout import create_router as create_fanout_router
 from voxgate_gateway.decisions import TokenDecisions
+from voxgate_gateway.elsewhere import Elsewhere
 from voxgate_gateway.fanning import STUB, FanoutPlan, plan_fanout
 from voxgate_gateway.figures import Figures, fanout_readings, health_readings, store_readings
 from voxgate_gateway.judging import judged
@@ -43,7 +45,17 @@ from voxgate_gateway.version import VERSION
 from voxgate_gateway.vitals import gateway_health
 from voxgate_observability import Health
 from voxgate_observability.exposition import Exposition
-from voxgate_realtime import Dialect, RealtimeServer, RelayLimits, Upstream, azure, compatible, openai
+from voxgate_realtime import (
+    Dialect,
+    Finder,
+    RealtimeServer,
+    RelayLimits,
+    Upstream,
+    azure,
+    compatible,
+    nowhere,
+    openai,
+)
 from voxgate_responder import EnvelopeMiddleware, install, instance_of, is_openai, refusal, respond
 from voxgate_responder.endpoints import PhpBackend, create_stub_router
 from voxgate_security import (
@@ -93,6 +105,7 @@ class Surroundings:
     """What a gateway is put into: where it answers, and what it shares with others.
 
     ``url`` is where this process reaches itself. ``control`` is the stored form of the key of the control file.
+    ``directory`` says where sessions are, and ``node`` is this process there.
     """
 
     url: str
@@ -102,6 +115,8 @@ class Surroundings:
     conversations: "ConversationStore | None" = None
     observers: tuple[SessionObserver, ...] = ()
     control: str = ""
+    directory: SessionDirectory | None = None
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +177,9 @@ def compose(
 
     revocations = Revocations(store, clock)
     verifier = Verifier(ring, clock, settings.environment, store, revocations, required_scope=SCOPE)
+    issuer = TokenIssuer(ring, clock, settings.environment)
     tokens = TokenService(
-        issuer=TokenIssuer(ring, clock, settings.environment),
+        issuer=issuer,
         authenticators=authenticators,
         origins=origins,
         quotas=quotas,
@@ -189,6 +205,7 @@ def compose(
         enabled=settings.enable_ws_proxy,
         others=False,
         timed=figures.relay.observe,
+        elsewhere=_elsewhere(around, issuer, clock),
     )
 
     app = FastAPI(title="voxgate", version=VERSION, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
@@ -266,6 +283,12 @@ def _fanout(settings: Settings, plan: FanoutPlan, around: Surroundings, clock: C
         clock=clock,
         max_stored=settings.fanout_max_bytes,
     )
+
+
+def _elsewhere(around: Surroundings | None, issuer: TokenIssuer, clock: Clock) -> Finder:
+    if around is None or around.directory is None:
+        return nowhere
+    return Elsewhere(around.directory, around.node, issuer, clock)
 
 
 def _stub_target(fanout: Fanout) -> Target:

@@ -81,7 +81,10 @@ class Figures:
         """Every figure of sessions and tokens, those of sessions that are still open included."""
         live = realtime.traffic()
         yield Reading("voxgate_build_info", 1, (VERSION,))
-        yield Reading("voxgate_sessions_open", sum(session.grant is not None for session in realtime.sessions))
+        yield Reading(
+            "voxgate_sessions_open",
+            sum(session.grant is not None and not session.carries for session in realtime.sessions),
+        )
         yield Reading("voxgate_sessions_detached", realtime.sessions.detached)
         yield from _by_label("voxgate_session_resumes_total", self._resumes)
         yield Reading("voxgate_sessions_opened_total", self._opened)

@@ -20,6 +20,7 @@ from voxgate_engine import EngineServer
 from voxgate_fanout import Deliverer
 from voxgate_gateway.composition import ANY_ENGINE, Gateway, Surroundings, compose
 from voxgate_gateway.control import control_file, new_control
+from voxgate_gateway.elsewhere import NODE_BYTES, node_id
 from voxgate_gateway.fanning import plan_fanout, stub_url
 from voxgate_gateway.php import remote_php
 from voxgate_gateway.session_places import SessionPlaces
@@ -42,6 +43,7 @@ GRACEFUL_SECONDS: Final = 10
 """How long requests and sessions may take to end after a stop was asked for."""
 
 KEEP_ALIVE_SECONDS: Final = 30
+LOOPBACK: Final = "127.0.0.1"
 BACKLOG: Final = 1024
 
 USER_AGENT: Final = f"voxgate/{VERSION}"
@@ -117,7 +119,11 @@ async def serve(
         if settings.upstream == "engine":
             engine_url = (await stack.enter_async_context(EngineServer())).url
         plane = await stack.enter_async_context(connected_plane(settings))
-        directory = Directory(plane.store, Place(secrets.token_hex(8), url))
+        # Other workers have the same listener; one that holds a session is reached by a door of its own.
+        door = bind(LOOPBACK, 0)
+        stack.callback(door.close)
+        here = Place(node_id(secrets.token_hex(NODE_BYTES)), url_of(door))
+        directory = Directory(plane.store, here)
         places = SessionPlaces(directory)
         policy = plan_fanout(settings, environ, url).policy
         deliverer = await stack.enter_async_context(Deliverer(policy, user_agent=USER_AGENT))
@@ -128,7 +134,9 @@ async def serve(
             await stack.enter_async_context(php)
         kept = await _conversations(settings, stack)
         stored = "" if control is None else control.stored
-        around = Surroundings(stub_url(url), plane, deliverer, php, kept, (places,), control=stored)
+        around = Surroundings(
+            stub_url(url), plane, deliverer, php, kept, (places,), control=stored, directory=directory, node=here.node
+        )
         gateway = compose(settings, engine_url=engine_url, around=around, environ=environ)
         assert gateway.fanout is not None
         if not settings.worker:
@@ -145,7 +153,7 @@ async def serve(
             if stop is not None:
                 beside.append(tasks.create_task(_stop_when(stop, server)))
             try:
-                await server.serve(sockets=[listener])
+                await server.serve(sockets=[listener, door])
             finally:
                 for task in beside:
                     task.cancel()

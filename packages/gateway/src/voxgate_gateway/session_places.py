@@ -5,7 +5,7 @@ import logging
 from collections import deque
 from typing import Final
 
-from voxgate_core import Grant, ResumeOutcome, SessionClosed, SessionDirectory, VoxgateError
+from voxgate_core import Grant, ResumeOutcome, SessionClosed, SessionDirectory, VoxgateError, session_of_token
 
 __all__ = ["SessionPlaces"]
 
@@ -24,7 +24,8 @@ class SessionPlaces:
         self._more = asyncio.Event()
 
     def opened(self, grant: Grant) -> None:
-        self._say(grant.session_id, True)
+        if session_of_token(grant.session_id) == grant.session_id:  # one of several of a token is looked for by nobody
+            self._say(grant.session_id, True)
 
     def detached(self, grant: Grant) -> None:
         return None
@@ -36,7 +37,8 @@ class SessionPlaces:
         return None
 
     def closed(self, summary: SessionClosed) -> None:
-        self._say(summary.session_id, False)
+        if session_of_token(summary.session_id) == summary.session_id:
+            self._say(summary.session_id, False)
 
     async def run(self) -> None:
         """Pass on what was said, in its order, until cancelled."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from voxgate_core import Clock, EventSink, SessionObserver, TokenVerifier
+from voxgate_realtime.carrying import Finder, nowhere
 from voxgate_realtime.handshake import Dialect
 from voxgate_realtime.limits import RelayLimits
 from voxgate_realtime.replay import ReplayBudget
@@ -27,7 +28,7 @@ class RelayContext:
     """Handed to each relay. ``single_use`` names the dialects on which a token opens one session only.
 
     ``event_source`` is the CloudEvents ``source`` of what goes to ``events``. ``timed`` hears what the relay added to a
-    message, in seconds, for one in so many.
+    message, in seconds, for one in so many. ``elsewhere`` finds sessions that other processes hold.
     """
 
     limits: RelayLimits
@@ -42,3 +43,4 @@ class RelayContext:
     events: EventSink
     event_source: str
     timed: Callable[[float], None] = unheard
+    elsewhere: Finder = nowhere

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from picows import WSError, WSHandshakeError, WSListener, WSTransport, ws_connect
 
@@ -15,8 +16,10 @@ _frames_logger = logging.getLogger("voxgate.realtime.upstream")
 _frames_logger.setLevel(logging.ERROR)  # below, picows reports every connection
 
 
-async def dial(context: RelayContext, url: str, listener: WSListener) -> WSTransport:
-    """Connect ``listener`` to ``url`` with the upstream's headers, within the connect timeout.
+async def dial(
+    context: RelayContext, url: str, listener: WSListener, headers: Sequence[tuple[str, str]]
+) -> WSTransport:
+    """Connect ``listener`` to ``url`` with these headers, within the connect timeout.
 
     No redirect is followed: the API key goes to the configured server and nowhere else. TLS is verified.
     Raises :class:`VoxgateError`: ``upstream_failed`` when the server answered and refused, ``upstream_unreachable``
@@ -33,7 +36,7 @@ async def dial(context: RelayContext, url: str, listener: WSListener) -> WSTrans
                 logger_name=_frames_logger,
                 enable_auto_pong=False,
                 max_frame_size=limits.max_message,
-                extra_headers=context.upstream.headers,
+                extra_headers=headers,
                 max_redirects=0,
                 use_aiofastnet=False,
             )

@@ -16,6 +16,7 @@ import msgspec
 from voxgate_core import VoxgateError
 
 __all__ = [
+    "CARRIED",
     "PATHS",
     "Credential",
     "Dialect",
@@ -34,6 +35,9 @@ MAX_TOKEN: Final = 8192
 """Characters of a credential worth handing to a verifier."""
 
 MAX_QUERY_FIELDS: Final = 16
+
+CARRIED: Final = "voxgate-carried"
+"""Header of a connection from one process to another: who gets one looks no further, so that none goes in circles."""
 
 
 class Dialect(Enum):
@@ -60,10 +64,14 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """The session a client wants back, and the last event it has of it; ``None`` when it has none."""
+    """The session a client wants back, and the last event it has of it; ``None`` when it has none.
+
+    ``may_travel``: it may be looked for on other processes, this request not being from one of them.
+    """
 
     session_id: str
     last_event_id: str | None
+    may_travel: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,8 @@ class Upgrade:
         except ValueError as error:
             raise VoxgateError("bad_request", "the query has too many fields") from error
         session_id = fields.get("resume")
-        resume = None if session_id is None else Resume(session_id, fields.get("last_event_id"))
+        may_travel = not self.values(CARRIED.encode())
+        resume = None if session_id is None else Resume(session_id, fields.get("last_event_id"), may_travel)
         return fields.get("model"), resume
 
     def values(self, name: bytes) -> list[bytes]:

@@ -5,13 +5,14 @@ What happens to each message is in :mod:`voxgate_realtime.relay_sides`; here is 
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from typing import Final, TypeVarTuple
 
 from picows import WSMsgType, WSTransport
 
 from voxgate_core import ERRORS, Grant, Trace, VoxgateError, current_trace
+from voxgate_realtime.carrying import Far, carried_code
 from voxgate_realtime.closing import ABNORMAL, REASONS, client_code, error_event, may_be_received, upstream_code
 from voxgate_realtime.connection import Connection, NoConnection
 from voxgate_realtime.context import RelayContext
@@ -21,7 +22,7 @@ from voxgate_realtime.frame_protocol import sender
 from voxgate_realtime.handshake import Credential, Dialect, Resume, auth_success, read_auth_message
 from voxgate_realtime.relay_sides import ClientSide, UpstreamSide
 from voxgate_realtime.replay import ReplayRing, keeping
-from voxgate_realtime.returning import come_back
+from voxgate_realtime.returning import Here, come_back
 from voxgate_realtime.session import Session, State, Trigger
 from voxgate_realtime.timers import Timers
 from voxgate_realtime.voice_feed import DEAF, VoiceFeed
@@ -55,13 +56,12 @@ class Relay:
         loop = asyncio.get_running_loop()
         limits = context.limits
         self.loop = loop
+        self.context = context
         self.session = Session(limits, context.clock.monotonic())
         self.client = ClientSide(limits, loop, flow_changed=self.settle_flow, stalled=self.client_stalled)
-        self.upstream = UpstreamSide(limits, loop, flow_changed=self.settle_flow, stalled=self.upstream_stalled)
-        self.client.relay = self.upstream.relay = self
-        self.upstream.heard = DEAF
+        self.client.relay = self
+        self.upstream = self._new_upstream()
         self.timed = context.timed
-        self.context = context
         self._scope = copy_context()
         self._scope.run(current_trace.set, trace)
         self.voice = VoiceFeed(context.events, context.event_source, context.clock, self._scope)
@@ -72,6 +72,7 @@ class Relay:
         self._resume = resume if dialect is Dialect.NATIVE else None
         self.connection = connection
         self.ring: ReplayRing | None = None
+        self.carries = False
         self._holding_room = True
         self._upstream_over = True
         self.task: asyncio.Task[None] | None = None
@@ -100,7 +101,6 @@ class Relay:
         transport = self.client.transport
         assert transport is not None
         self.upstream.forward = sender(transport)
-        self.upstream.flowing = True
         try:
             self.context.sessions.enter(self, with_credential=isinstance(self._credential, Credential))
         except VoxgateError as error:
@@ -134,26 +134,46 @@ class Relay:
             single_use = self._dialect in context.single_use
             grant = await context.verifier.verify(credential.token, origin=self.origin, single_use=single_use)
             context.sessions.authenticated(self, grant)
-            if self._resume is not None and come_back(self, self._resume, grant):
-                return
-            if not self.session.advance(Trigger.AUTHENTICATED):
-                return
             self.session.proofs = (grant,)
+            far = None if self._resume is None else await come_back(self, self._resume, grant)
+            if far is Here.RESUMED or not self.session.advance(Trigger.AUTHENTICATED):
+                return
             self.session.grant = grant = grant if single_use else grant.for_connection()
             self.timers.cancel()
-            self._welcome(grant)
-            url = context.upstream.url_for(self._model)
-            self._connected(await self._dial(url))
+            self.connection.proven()
+            if far is None or not await self._carry(far):
+                self._welcome(grant)
+                url = context.upstream.url_for(self._model)
+                self._connected(await self._dial(url, context.upstream.headers))
         except VoxgateError as error:
             self.refuse(error)
         except Exception:
             logger.exception("a session could not be opened")
             self.refuse(VoxgateError("internal_error"))
 
-    async def _dial(self, url: str) -> WSTransport:
+    async def _carry(self, far: Far) -> bool:
+        """Stand between the client and the process that holds its session; whether that one can be reached."""
+        self.carries = True
+        try:
+            self._connected(await self._dial(far.url, far.headers))
+        except VoxgateError:
+            self.carries = False
+            self.upstream.release()
+            self.upstream = self._new_upstream()
+        return self.carries
+
+    def _new_upstream(self) -> UpstreamSide:
+        limits, loop = self.context.limits, self.loop
+        side = UpstreamSide(limits, loop, flow_changed=self.settle_flow, stalled=self.upstream_stalled)
+        side.relay, side.heard, side.flowing = self, DEAF, True
+        if self.client.transport is not None:
+            side.forward = sender(self.client.transport)
+        return side
+
+    async def _dial(self, url: str, headers: Sequence[tuple[str, str]]) -> WSTransport:
         self._upstream_over = False
         try:
-            return await dial(self.context, url, self.upstream)
+            return await dial(self.context, url, self.upstream, headers)
         except VoxgateError as error:
             if not isinstance(error.__cause__, TimeoutError):  # after that one it may still come, and go
                 self._upstream_over = True
@@ -161,7 +181,6 @@ class Relay:
 
     def _welcome(self, grant: Grant) -> None:
         context = self.context
-        self.connection.proven()
         self.tell(context.observer.opened, grant)
         model = context.upstream.model if self._model is None else self._model
         self.upstream.heard = self.voice.start(grant, origin=self.origin, dialect=self._dialect.value, model=model)
@@ -288,8 +307,8 @@ class Relay:
 
     def upstream_said_goodbye(self, code: int, reason: str) -> None:
         """The model server sent a close frame: pass on what it means."""
-        seen = client_code(code or NO_STATUS)
-        if seen == ERRORS["upstream_failed"].close_code:
+        seen = carried_code(code) if self.carries else client_code(code or NO_STATUS)
+        if not self.carries and seen == ERRORS["upstream_failed"].close_code:
             self.refuse(VoxgateError("upstream_failed", f"the model server ended the session with code {code}"))
         else:
             self.end(seen, reason or REASONS.get(seen, ""))
@@ -329,7 +348,10 @@ class Relay:
         self.client.say_goodbye(code if code != ABNORMAL else 1001, reason)
         if self.session.grant is None and not self.context.sessions.refused(self):
             self.client.hang_up()
-        self.upstream.say_goodbye(upstream_code(code) if upstream is None else upstream, "")
+        if self.carries and upstream is None:
+            self.upstream.cut()  # whoever holds the session may wait for this client: it did not say goodbye itself
+        else:
+            self.upstream.say_goodbye(upstream_code(code) if upstream is None else upstream, "")
         if is_detached:
             self._finish()
 
@@ -339,14 +361,17 @@ class Relay:
         self.timers.cancel()
         if self.task is not None:
             self.task.cancel()
-        self.upstream.say_goodbye(upstream_code(ABNORMAL), "the client is gone")
+        if self.carries and self.session.close_code == ABNORMAL:
+            self.upstream.cut()
+        else:
+            self.upstream.say_goodbye(upstream_code(ABNORMAL), "the client is gone")
         self.context.sessions.leave(self)
         summary = self.session.summary(
             self.context.clock.monotonic(),
             client=(self.client.messages, self.client.bytes),
             upstream=(self.upstream.messages, self.upstream.bytes),
         )
-        if summary is not None:
+        if summary is not None and not self.carries:
             self.tell(self.context.observer.closed, summary)
             self.upstream.heard = self.voice.end(summary)
         if self.ring is not None:

@@ -83,8 +83,9 @@ class UpstreamSide(Side):
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.adopt(transport)
-        if self.relay.session.state is not State.CONNECTING:  # the client left, or the connect timeout passed
-            self.say_goodbye(1001, "")
+        relay = self.relay
+        if relay.upstream is not self or relay.session.state is not State.CONNECTING:
+            self.say_goodbye(1001, "")  # the client left, the connect timeout passed, or another one was dialled
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == TEXT and frame.fin and self.flowing:
@@ -107,6 +108,8 @@ class UpstreamSide(Side):
 
     def on_uncommon_frame(self, frame: WSFrame) -> None:
         """Control frames and fragments."""
+        if self.relay.upstream is not self:
+            return
         if frame.msg_type == CLOSE:
             self.relay.upstream_said_goodbye(frame.get_close_code().value, frame.get_close_reason())
         elif not self.answer_control(frame):
@@ -122,4 +125,5 @@ class UpstreamSide(Side):
             self.flowing = not self.assembler.partial
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self.relay.upstream_gone()
+        if self.relay.upstream is self:
+            self.relay.upstream_gone()

@@ -6,9 +6,11 @@ close it.
 """
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from voxgate_core import Grant, ResumeOutcome
+from voxgate_realtime.carrying import Far
 from voxgate_realtime.closing import ABNORMAL
 from voxgate_realtime.frame_protocol import sender
 from voxgate_realtime.handshake import Resume, auth_success
@@ -19,28 +21,42 @@ from voxgate_realtime.sides import TEXT
 if TYPE_CHECKING:
     from voxgate_realtime.relay import Relay
 
-__all__ = ["come_back"]
+__all__ = ["Here", "come_back"]
 
 
-def come_back(newcomer: "Relay", asked: Resume, grant: Grant) -> bool:
+class Here(Enum):
+    """The session was here, and goes on over the new connection."""
+
+    RESUMED = "resumed"
+
+
+async def come_back(newcomer: "Relay", asked: Resume, grant: Grant) -> Here | Far | None:
     """Give the session that is asked for to the connection of ``newcomer``, whose token holds ``grant``.
 
-    Whether that was done: there is such a session, it is this client's, and nothing of what it missed is missing.
+    ``Here.RESUMED`` when that was done: there is such a session, it is this client's, and nothing of what it missed is
+    missing. Otherwise where the session is, if another process holds it.
     """
-    outcome, of = ResumeOutcome.UNKNOWN, grant
-    held = newcomer.context.sessions.find(asked.session_id)
-    if held is not None and held.grant is not None and held.ring is not None and _may_have(newcomer, grant, held):
-        of = held.grant
-        missed = held.ring.since(asked.last_event_id)
-        if missed is not None:
-            _go_on(held, newcomer, grant, missed)
-            outcome = ResumeOutcome.RESUMED
-        else:
-            outcome = ResumeOutcome.INCOMPLETE
-            if held.session.state is State.DETACHED:
-                held.end(ABNORMAL, "what the client missed is not held any more")
+    outcome, of = _resume_here(newcomer, asked, grant)
+    if outcome is ResumeOutcome.UNKNOWN and asked.may_travel:
+        far = await newcomer.context.elsewhere(asked, grant)
+        if far is not None:
+            return far
     newcomer.tell(newcomer.context.observer.resume_asked, of, outcome)
-    return outcome is ResumeOutcome.RESUMED
+    return Here.RESUMED if outcome is ResumeOutcome.RESUMED else None
+
+
+def _resume_here(newcomer: "Relay", asked: Resume, grant: Grant) -> tuple[ResumeOutcome, Grant]:
+    """What became of it, and the grant of the session, or of the client where there is none."""
+    held = newcomer.context.sessions.find(asked.session_id)
+    if held is None or held.grant is None or held.ring is None or not _may_have(newcomer, grant, held):
+        return ResumeOutcome.UNKNOWN, grant
+    missed = held.ring.since(asked.last_event_id)
+    if missed is not None:
+        _go_on(held, newcomer, grant, missed)
+        return ResumeOutcome.RESUMED, held.grant
+    if held.session.state is State.DETACHED:
+        held.end(ABNORMAL, "what the client missed is not held any more")
+    return ResumeOutcome.INCOMPLETE, held.grant
 
 
 def _may_have(newcomer: "Relay", grant: Grant, held: "Relay") -> bool:

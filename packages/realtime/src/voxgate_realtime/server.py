@@ -28,6 +28,7 @@ from voxgate_core import (
     VoxgateError,
     trace_from_headers,
 )
+from voxgate_realtime.carrying import Finder, nowhere
 from voxgate_realtime.context import RelayContext, unheard
 from voxgate_realtime.frame_protocol import FrameProtocol
 from voxgate_realtime.handshake import (
@@ -63,6 +64,7 @@ class RealtimeServer:
     ``others`` off answers 404 to an upgrade on any other path: for an app that has no WebSocket routes of its own.
     ``events`` takes what :mod:`voxgate_realtime.voice_events` lists, with ``event_source`` as its CloudEvents source.
     ``timed`` is told what the relay added to a message, in seconds, for one message in so many; it may not wait.
+    ``elsewhere`` finds the sessions of other processes, for clients that come back to this one.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class RealtimeServer:
         events: EventSink | None = None,
         event_source: str = DEFAULT_SOURCE,
         timed: Callable[[float], None] = unheard,
+        elsewhere: Finder = nowhere,
     ) -> None:
         limits = limits or RelayLimits()
         self.sessions: Sessions[Relay] = Sessions(limits)
@@ -102,6 +105,7 @@ class RealtimeServer:
             events=NullSink() if events is None else events,
             event_source=event_source,
             timed=timed,
+            elsewhere=elsewhere,
         )
 
     def protocol_class(self) -> type[asyncio.Protocol]:

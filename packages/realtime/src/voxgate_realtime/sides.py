@@ -196,6 +196,11 @@ class Side(WSListener):
         if self.transport is not None:
             self.transport.disconnect()
 
+    def cut(self) -> None:
+        """Break the connection at once, without a close frame."""
+        if self.transport is not None:
+            self.transport.disconnect(False)
+
     def cancel_timers(self) -> None:
         """Nothing of this side fires after this."""
         for timer in (self._stall_timer, self._close_timer):
