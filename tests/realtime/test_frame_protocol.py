@@ -1,6 +1,7 @@
 """The contract with picows: what voxgate uses of a class that is not in its documentation."""
 
 import asyncio
+import logging
 import socket
 from importlib.metadata import version
 
@@ -14,6 +15,7 @@ from picows import (
     WSUpgradeResponseWithListener,
 )
 
+from tests.realtime.peers import echo, gateway, model_server
 from voxgate_realtime.frame_protocol import FrameProtocol, make_protocol
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
@@ -98,3 +100,28 @@ def test_another_picows_is_named_in_the_error() -> None:
 
 def test_the_installed_picows_is_the_one_that_was_read() -> None:
     assert version("picows").startswith("2.3.")
+
+
+async def test_a_peer_that_breaks_the_protocol_writes_nothing_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    async with model_server(echo) as url, gateway(url) as gw:
+        for broken in (b"\xff\xff\xff\xff", b"\x81\x05hello", b"\x89" + b"\xff" * 9):
+            reader, writer = await asyncio.open_connection("127.0.0.1", gw.port)
+            writer.write(
+                b"GET /realtime HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + KEY + b"\r\n\r\n"
+            )
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(broken)
+            assert (await reader.read())[:1] == b"\x88"  # a close frame
+            writer.close()
+    assert [record for record in caplog.records if record.name.startswith("voxgate")] == []
+
+
+def test_an_exception_is_logged_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        raise RuntimeError("ours")
+    except RuntimeError:
+        logging.getLogger("voxgate.realtime.frames.17").exception("in a callback")
+    told = {(record.name, record.levelname, record.message) for record in caplog.records}
+    assert told == {("voxgate.realtime.frames", "ERROR", "in a callback")}

@@ -31,8 +31,24 @@ HEADER_ROOM: Final = 14
 READ_BUFFER: Final = 4096
 """Bytes a connection's read buffer starts with; it grows to the largest frame."""
 
-_logger = logging.getLogger("voxgate.realtime.frames")
+
+class _PassOn(logging.Handler):
+    """Passes on what picows logs, as far as it is ours to know: exceptions. That a peer breaks the protocol is the peer's
+    business, and anybody can do it as often as they like; it is there at level DEBUG."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        record.name = _logger.name  # picows logs under one name for each file descriptor
+        if record.exc_info is None:
+            record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+        if _parent.isEnabledFor(record.levelno):
+            _parent.handle(record)
+
+
+_parent = logging.getLogger("voxgate.realtime")
+_logger = _parent.getChild("frames")
 _logger.setLevel(logging.ERROR)  # below, picows reports every connection and every message sent after a close
+_logger.propagate = False
+_logger.handlers = [_PassOn()]
 
 
 class FrameProtocol:

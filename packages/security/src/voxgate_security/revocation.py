@@ -159,12 +159,25 @@ class Revocations:
         if change.missed:
             await self._report_recent(callback)
         elif change.value is not None:
-            self._report(_read_one(change.value), callback)
+            self._report_record(change.value, callback)
 
     async def _report_recent(self, callback: Callable[[Revocation], None]) -> None:
         entry = await self._store.get(RECENT)
-        for revocation in [] if entry is None else _read_many(entry.value):
+        recent = [] if entry is None else _read_many(entry.value)
+        for revocation in recent:
             self._report(revocation, callback)
+        if len(recent) >= MAX_RECENT:  # there may have been more of them than it holds: read each one's own record
+            for record in (await self._store.scan(PREFIX)).values():
+                self._report_record(record.value, callback)
+
+    def _report_record(self, value: bytes, callback: Callable[[Revocation], None]) -> None:
+        try:
+            revocation = _read_one(value)
+        except VoxgateError:
+            # One record that can't be read must not keep the next revocation from being heard.
+            logger.error("a record of a revocation can't be read, and nobody's session is closed for it")
+            return
+        self._report(revocation, callback)
 
     def _report(self, revocation: Revocation, callback: Callable[[Revocation], None]) -> None:
         for check in self._checks:
