@@ -39,7 +39,14 @@ def test_what_fell_short_exits_1_and_says_why(status: int, body: bytes) -> None:
 
 def test_what_can_not_be_looked_at_is_a_fault_of_the_configuration() -> None:
     assert isinstance(run("check", "example.com").exception, ConfigurationError)
-    assert run("check").exit_code == 2
+
+
+@pytest.mark.parametrize("command", ["check", "watch"])
+@pytest.mark.parametrize("env", [{}, {"HEALTH_URL": ""}], ids=["unset", "empty"])
+def test_without_a_url_both_ways_to_name_one_are_told(command: str, env: dict[str, str]) -> None:
+    result = run(command, env=env)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "name the URL to look at, or set HEALTH_URL" in result.stderr
 
 
 def watched(site_url: str, history: Path, count: int, *words: str, env: dict[str, str] | None = None) -> Result:

@@ -24,6 +24,7 @@ from voxgate_observability.uptime.watching import State, Watch
 __all__ = ["uptime"]
 
 KEY_VARIABLE: Final = "VOXGATE_UPTIME_KEY"
+URL_VARIABLE: Final = "HEALTH_URL"
 HISTORY: Final = "uptime.sqlite3"
 DATA_DIR_VARIABLE: Final = "VOXGATE_DATA_DIR"
 DATA_DIR: Final = ".voxgate"
@@ -51,7 +52,15 @@ _history = click.option(
     help="The SQLite file.",
 )
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
-_url = click.argument("url", envvar="HEALTH_URL")
+
+
+def _named(ctx: click.Context, _: click.Parameter, url: str | None) -> str:
+    if not url:
+        raise click.UsageError(f"name the URL to look at, or set {URL_VARIABLE}", ctx)
+    return url
+
+
+_url = click.argument("url", envvar=URL_VARIABLE, required=False, callback=_named)
 
 
 @click.group()
