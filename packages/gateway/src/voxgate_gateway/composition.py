@@ -33,7 +33,7 @@ from voxgate_gateway.figures import Figures, fanout_readings, health_readings, s
 from voxgate_gateway.judging import judged
 from voxgate_gateway.observers import Observers
 from voxgate_gateway.php import local_stub
-from voxgate_gateway.refusal_log import RefusalLog
+from voxgate_gateway.refusal_log import RefusalLines, RefusalLog
 from voxgate_gateway.routes import create_router
 from voxgate_gateway.session_log import SessionLog
 from voxgate_gateway.settings import Settings, unknown
@@ -190,12 +190,12 @@ def compose(
     kept = None if around is None else around.conversations
     recorders = () if kept is None else (kept.recorder,)
 
-    figures = Figures()
+    figures, refusals = Figures(), RefusalLines(clock)
     realtime = RealtimeServer(
         origins=origins,
         verifier=verifier,
         upstream=upstream,
-        refusal=_render_refusal,
+        refusal=partial(_render_refusal, refusals),
         limits=RelayLimits(max_sessions=settings.max_sessions, resume_grace=settings.resume_seconds),
         observer=Observers(SessionLog(), figures, *(() if around is None else around.observers), *recorders),
         events=None if fanout is None else Tee(fanout, figures, *recorders),
@@ -243,7 +243,7 @@ def compose(
         else:
             app.include_router(create_stub_router(respond, around.php, gate=gate))
     guarded = TokenDecisions(CorsMiddleware(app, origins), figures.decided)
-    logged = RefusalLog(guarded, clock)
+    logged = RefusalLog(guarded, refusals)
     return Gateway(settings, EnvelopeMiddleware(logged), realtime, revocations, fanout, health, dev_key, tuple(made))
 
 
@@ -327,5 +327,6 @@ def _oidc(settings: Settings, clock: Clock) -> tuple[Authenticator, ...]:
     )
 
 
-def _render_refusal(error: VoxgateError, trace: Trace, path: str) -> bytes:
+def _render_refusal(lines: RefusalLines, error: VoxgateError, trace: Trace, path: str) -> bytes:
+    lines.note_upgrade(error, trace, path)
     return refusal(error, trace, openai=is_openai(path), instance=instance_of(path)).to_bytes()

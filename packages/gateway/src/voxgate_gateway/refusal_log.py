@@ -1,6 +1,7 @@
 """One log line for each caller that was turned away over HTTP, in the trace that its answer names.
 
-Pure ASGI. Stands inside the layer that renders refusals and sets the trace, and outside the one that judges origins.
+The layer is pure ASGI. It stands inside the one that renders refusals and sets the trace, and outside the one that judges
+origins. Upgrades to WebSocket that are refused never come there: the relay asks for the line itself.
 Nothing of the request but its method and path is written down: no header, no query, no body.
 """
 
@@ -9,10 +10,10 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from voxgate_core import Clock, VoxgateError
+from voxgate_core import Clock, Trace, VoxgateError, current_trace
 from voxgate_responder import REFUSAL_KEY
 
-__all__ = ["LINES_A_SECOND", "RefusalLog"]
+__all__ = ["LINES_A_SECOND", "RefusalLines", "RefusalLog"]
 
 LINES_A_SECOND: Final = 20
 """Past so many, refusals of the same second are only counted: who floods the gateway must not fill its disk."""
@@ -26,33 +27,17 @@ LOGGED: Final = frozenset({401, 403, 429, 503})
 logger = logging.getLogger("voxgate.http")
 
 
-class RefusalLog:
-    """Around ``app``."""
+class RefusalLines:
+    """Writes them, and no more of them than :data:`LINES_A_SECOND`, whoever asks."""
 
-    def __init__(self, app: ASGIApp, clock: Clock) -> None:
-        self._app = app
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._second = 0
         self._lines = 0
         self._unwritten = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def noting(message: Message) -> None:
-            if message["type"] == "http.response.start" and REFUSAL_KEY in scope:  # rendered inside already
-                self._note(scope, scope[REFUSAL_KEY])
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noting)
-        except VoxgateError as error:
-            self._note(scope, error)
-            raise
-
-    def _note(self, scope: Scope, error: VoxgateError) -> None:
+    def note(self, error: VoxgateError, method: str, path: str) -> None:
+        """Write the line in the trace that is current, if an operator is asked about such a refusal."""
         if error.kind.status not in LOGGED:
             return
         second = int(self._clock.monotonic())
@@ -62,8 +47,40 @@ class RefusalLog:
             self._unwritten += 1
             return
         self._lines += 1
-        extra: dict[str, object] = {"code": error.code, "status": error.kind.status, "method": scope["method"]}
-        extra["path"] = scope["path"][:SHOWN_PATH]
+        extra: dict[str, object] = {"code": error.code, "status": error.kind.status, "method": method}
+        extra["path"] = path[:SHOWN_PATH]
         if self._unwritten:
             extra["unwritten"], self._unwritten = self._unwritten, 0
         logger.info("request refused", extra=extra)
+
+    def note_upgrade(self, error: VoxgateError, trace: Trace, path: str) -> None:
+        """The same for an upgrade, which is judged before any trace is current."""
+        token = current_trace.set(trace)
+        try:
+            self.note(error, "GET", path)
+        finally:
+            current_trace.reset(token)
+
+
+class RefusalLog:
+    """Around ``app``."""
+
+    def __init__(self, app: ASGIApp, lines: RefusalLines) -> None:
+        self._app = app
+        self._lines = lines
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start" and REFUSAL_KEY in scope:  # rendered inside already
+                self._lines.note(scope[REFUSAL_KEY], scope["method"], scope["path"])
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except VoxgateError as error:
+            self._lines.note(error, scope["method"], scope["path"])
+            raise
