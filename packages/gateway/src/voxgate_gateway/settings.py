@@ -61,10 +61,20 @@ MAX_DRAIN_SECONDS: Final = 300.0
 
 PREFIX: Final = "VOXGATE_"
 
-OTHERS: Final = ("VOXGATE_GATE_", "VOXGATE_RETENTION_", "VOXGATE_UPTIME_", "VOXGATE_PHP_")
-"""What variables begin with that commands beside the gateway read."""
+GATES: Final = "VOXGATE_GATE_"
+"""What variables begin with that a `gates.toml` may name: any of them may be meant."""
 
-OTHER_NAMES: Final = frozenset({"VOXGATE_KEY", "VOXGATE_ISSUER_KEY", "VOXGATE_URL", "VOXGATE_ENGINE_API_KEY"})
+OTHER_NAMES: Final = (
+    "VOXGATE_ENGINE_API_KEY",
+    "VOXGATE_ISSUER_KEY",
+    "VOXGATE_KEY",
+    "VOXGATE_PHP_DATA_DIR",
+    "VOXGATE_RETENTION_CONFIG",
+    "VOXGATE_RETENTION_TEXTFILE",
+    "VOXGATE_UPTIME_KEY",
+    "VOXGATE_URL",
+)
+"""What the commands beside the gateway, the PHP shim and the examples read."""
 
 MOST_STRANGERS: Final = 10
 """Variables that are named as unknown; whoever sets more has read none of them."""
@@ -92,7 +102,9 @@ class Settings(BaseSettings):
         description="require: a request without Origin is refused; allow_with_bearer: its credential decides",
     )
     jwt_secret: SecretStr = Field(
-        SecretStr(""), alias="JWT_SECRET", description="key ring as kid:secret pairs; the first one signs"
+        SecretStr(""),
+        alias="JWT_SECRET",
+        description="key ring: a comma list of kid[=state]:secret; the active one signs, without states the first",
     )
     api_keys: SecretStr = Field(
         SecretStr(""), alias="VOXGATE_API_KEYS", description="comma list of name:role:sha256hex (voxgate keys new)"
@@ -315,11 +327,9 @@ def load(environ: Mapping[str, str]) -> Settings:
 
 def unknown(environ: Mapping[str, str]) -> list[str]:
     """A sentence for each variable that looks like a setting of voxgate's, and is none: a slip of the pen, most likely."""
-    known = [str(field.alias) for field in Settings.model_fields.values()]
+    known = [*(str(field.alias) for field in Settings.model_fields.values()), *OTHER_NAMES]
     strangers = sorted(
-        name
-        for name in environ
-        if name.startswith(PREFIX) and name not in known and not name.startswith(OTHERS) and name not in OTHER_NAMES
+        name for name in environ if name.startswith(PREFIX) and name not in known and not name.startswith(GATES)
     )
     return [
         f"{name} is no setting of voxgate's and changes nothing{_guess(name, known)}"
