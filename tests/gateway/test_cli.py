@@ -81,6 +81,14 @@ def test_what_fails_is_told_in_a_sentence_with_its_exit_status(
     assert told in shown.err
 
 
+def test_a_fault_is_not_called_a_start_where_nothing_was_to_start() -> None:
+    ended = run("uptime", "check", "voice.example.com")
+    assert ended.returncode == 2
+    first, fault = ended.stderr.splitlines()
+    assert first == "voxgate can't go on until this is mended:"
+    assert fault.startswith("- the health URL must begin with")
+
+
 def test_an_unknown_command_exits_2() -> None:
     ended = run("nonsense")
     assert ended.returncode == 2

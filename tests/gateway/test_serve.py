@@ -1,3 +1,5 @@
+import asyncio
+import contextlib
 import json
 import socket
 from pathlib import Path
@@ -8,9 +10,13 @@ from websockets.asyncio.client import connect
 from tests.gateway.rig import BEARER, ORIGIN, PREVIEW, close_code_of, names_in, served, stubbed
 from tests.helpers.envelope import assert_envelope, assert_problem
 from voxgate_core import ConfigurationError
+from voxgate_engine.limits import MAX_SESSIONS
 from voxgate_fanout import CONTROL_FILE
 from voxgate_gateway import bind
 from voxgate_gateway.serve import drain, url_of
+
+PER_TOKEN = 16
+"""Sessions that one token opens on the OpenAI paths at a time."""
 
 
 def test_a_taken_port_is_named_with_what_to_do() -> None:
@@ -34,6 +40,17 @@ async def test_one_port_serves_tokens_and_sessions() -> None:
         async with connect(f"{gateway.ws_url}/realtime", additional_headers=headers, origin=ORIGIN) as client:  # type: ignore[arg-type]
             assert json.loads(await client.recv())["type"] == "auth_success"
             assert json.loads(await client.recv())["type"] == "session.created"
+
+
+async def test_the_offline_engine_takes_as_many_sessions_as_the_gateway() -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        gateway = await stack.enter_async_context(served({**PREVIEW, "VOXGATE_MAX_SESSIONS": "300"}))
+        for _ in range(MAX_SESSIONS // PER_TOKEN + 1):
+            headers = {"Authorization": f"Bearer {await gateway.token(sub='ada')}"}
+            opened = [connect(f"{gateway.ws_url}/v1/realtime", additional_headers=headers) for _ in range(PER_TOKEN)]
+            clients = await asyncio.gather(*(stack.enter_async_context(each) for each in opened))
+            for client in clients:
+                assert json.loads(await client.recv())["type"] == "session.created"
 
 
 async def test_a_revocation_reaches_live_sessions() -> None:

@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None, *, cli: click.Group | None = None) 
     try:
         (cli or build_cli()).main(arguments, prog_name="voxgate")
     except ConfigurationError as error:
-        click.echo(f"voxgate cannot start with this configuration:\n{error}", err=True)
+        click.echo(f"voxgate can't go on until this is mended:\n{error}", err=True)
         sys.exit(2)
     except WorkersFailed as error:
         click.echo(f"voxgate cannot start: {error.reason}", err=True)

@@ -16,7 +16,7 @@ import uvicorn
 
 from voxgate_backplane import Directory
 from voxgate_core import ConfigurationError, Environment, Place, SystemClock
-from voxgate_engine import EngineServer
+from voxgate_engine import EngineServer, EngineSettings
 from voxgate_fanout import Deliverer
 from voxgate_gateway.composition import ANY_ENGINE, Gateway, Surroundings, compose
 from voxgate_gateway.control import control_file, new_control
@@ -31,6 +31,7 @@ from voxgate_gateway.store.location import locate
 from voxgate_gateway.store.modes import StoreMode
 from voxgate_gateway.version import VERSION
 from voxgate_observability import Phase
+from voxgate_realtime import RelayLimits
 from voxgate_responder import http_protocol
 from voxgate_security import Revocation
 
@@ -117,7 +118,7 @@ async def serve(
         url = url_of(listener)
         engine_url = None
         if settings.upstream == "engine":
-            engine_url = (await stack.enter_async_context(EngineServer())).url
+            engine_url = (await stack.enter_async_context(EngineServer(settings=_engine_settings(settings)))).url
         plane = await stack.enter_async_context(connected_plane(settings))
         # Other workers have the same listener; one that holds a session is reached by a door of its own.
         door = bind(LOOPBACK, 0)
@@ -157,6 +158,11 @@ async def serve(
             finally:
                 for task in beside:
                     task.cancel()
+
+
+def _engine_settings(settings: Settings) -> EngineSettings:
+    """An engine with room for whatever the gateway lets in, sessions that wait for their client included."""
+    return EngineSettings(max_sessions=settings.max_sessions + RelayLimits().max_detached)
 
 
 async def _conversations(settings: Settings, stack: contextlib.AsyncExitStack) -> "ConversationStore | None":
