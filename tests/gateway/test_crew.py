@@ -1,19 +1,21 @@
+import asyncio
+import contextlib
+import json
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.backplane.servers import running_server
-from tests.gateway.processes import children_of, gone, linux_only, ran, started
+from tests.gateway.processes import PATIENCE, children_of, environment, gone, linux_only, ran, started
 from tests.gateway.rig import PREVIEW, STORED_OPERATOR_KEY, names_in, shared
 from voxgate_fanout import CONTROL_FILE
-from voxgate_gateway import crew
 from voxgate_gateway.control import new_control
 from voxgate_gateway.crew import worker_environment
-from voxgate_gateway.serve import bind
 from voxgate_gateway.settings import load
-from voxgate_gateway.workers import PATIENCE_SECONDS
 
 TWO = ("--workers", "2")
 
@@ -43,16 +45,40 @@ def test_callers_by_oidc_alone_need_no_key_but_that_of_the_control_file() -> Non
     assert (made, dev_key) == ({"VOXGATE_API_KEYS": control.stored}, None)
 
 
-async def test_workers_are_not_killed_while_they_drain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    given: dict[str, object] = {}
+IMPATIENT = """
+from voxgate_gateway import crew
+from voxgate_gateway.cli import main
 
-    async def supervise(*_: object, **options: object) -> None:
-        given.update(options)
+crew.PATIENCE_SECONDS = {patience}
+main(["serve", "--port", "0", "--workers", "2"])
+"""
 
-    monkeypatch.setattr(crew, "supervise", supervise)
-    environ = {**PREVIEW, "VOXGATE_DATA_DIR": str(tmp_path), "VOXGATE_DRAIN_SECONDS": "120"}
-    await crew.serve_workers(load(environ), bind("127.0.0.1", 0), 2, environ=environ)
-    assert given["patience"] == 120 + PATIENCE_SECONDS
+
+@linux_only
+async def test_a_worker_is_not_killed_while_it_drains(tmp_path: Path) -> None:
+    """The parent's own patience is shorter here than the drain: only what is added to it keeps the worker alive."""
+    patience, drain = 6, 7
+    popen = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", IMPATIENT.format(patience=patience)),
+        env=environment(tmp_path / "data", {**PREVIEW, "VOXGATE_DRAIN_SECONDS": str(drain)}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=tmp_path,
+    )
+    try:
+        assert popen.stdout is not None
+        async with asyncio.timeout(PATIENCE):
+            assert json.loads(await popen.stdout.readline())["event"] == "ready"
+            popen.send_signal(signal.SIGTERM)
+            _, err = await popen.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            popen.kill()
+    log = err.decode()
+    assert '"draining"' in log
+    assert "a worker has stopped" in log
+    assert "is killed" not in log
 
 
 @linux_only
