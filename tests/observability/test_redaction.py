@@ -1,7 +1,9 @@
 """What is taken out of text, what stays, and how long it takes."""
 
 import json
+import re
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -29,6 +31,21 @@ def test_a_credential_never_survives_whatever_stands_around_it(secret: str, fram
     assert SECRET_PART[secret] not in shown
     assert REDACTED in shown
     assert redact(shown) == shown
+
+
+def listed(lead: str) -> list[str]:
+    """The names behind a bullet of the package's README."""
+    readme = Path(__file__).parents[2] / "packages" / "observability" / "README.md"
+    (bullet,) = re.findall(rf"^- {lead}[^:]*:(.*?)\.\n(?=- |\n)", readme.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return re.findall(r"`([^`]+)`", bullet)
+
+
+def test_the_readme_lists_the_names_whose_values_are_taken_out() -> None:
+    assert [name for name in listed("Found by name") if "swordfish" in redact(f"{name}: swordfish")] == []
+    query = [name for name in listed("Found in the query") if "swordfish" in redact(f"https://h/p?{name}=swordfish")]
+    assert query == []
+    assert len(listed("Found by name")) == 15
+    assert redact("upstream_key: swordfish") == "upstream_key: swordfish"
 
 
 def test_a_gateway_key_keeps_a_short_prefix_and_nothing_else_does() -> None:

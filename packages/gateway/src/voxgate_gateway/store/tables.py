@@ -1,7 +1,8 @@
 """The tables of the conversation store. Times are seconds since the epoch; ids of events tell a retried row from a new one.
 
-Everything about one conversation hangs on its session's row and goes with it. Audit lines hang on nothing: they tell
-what was erased, and hold no personal data (a subject is kept as its SHA-256).
+Everything about one conversation hangs on its session's row and goes with it. Audit lines hang on nothing, and stay: they
+tell what was erased, by whom, and of whom. A subject stands there as its SHA-256 without salt, so that the same subject can
+be looked for again. That hides it from a reader, and not from somebody who guesses: it is a pseudonym, personal data still.
 """
 
 from sqlalchemy import BigInteger, Boolean, Double, ForeignKey, Index, Integer, MetaData, String, Text
