@@ -1,19 +1,29 @@
 """The runbook and its examples: a section for each code, and configurations that real programs take."""
 
 import asyncio
+import os
 import re
+import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import httpx
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.docs.pages import DOCS
-from tests.gateway.rig import BEARER, PREVIEW, served
+from tests.docs.pages import DOCS, console_blocks
+from tests.gateway.processes import started
+from tests.gateway.rig import BEARER, PREVIEW, STORED_OPERATOR_KEY, served
 from voxgate_core import ERRORS
+from voxgate_gateway.settings import MAX_DRAIN_SECONDS
+from voxgate_gateway.workers import PATIENCE_SECONDS, REAP_SECONDS
 from voxgate_observability import METRICS
+from voxgate_security import KeyRing
+
+SECONDS = 60.0
+"""A command of the page may take so long, on a busy machine."""
 
 EXAMPLES = DOCS / "examples"
 HEADINGS = re.findall(r"^### (.+)$", (DOCS / "OPS_RUNBOOK.md").read_text("utf-8"), re.MULTILINE)
@@ -75,6 +85,54 @@ tests:
         ["promtool", "test", "rules", str(tmp_path / "test.yml")], capture_output=True, text=True, check=False
     )
     assert test.returncode == 0, test.stdout + test.stderr
+
+
+def test_systemd_waits_longer_than_the_longest_stop() -> None:
+    (seconds,) = re.findall(
+        r"^TimeoutStopSec=(\d+)$", (EXAMPLES / "systemd" / "voxgate.service").read_text("utf-8"), re.M
+    )
+    assert int(seconds) > MAX_DRAIN_SECONDS + PATIENCE_SECONDS + REAP_SECONDS
+
+
+async def test_a_gateway_starts_with_what_the_page_says_it_needs(tmp_path: Path) -> None:
+    """The page's own file and command, with folders of the test's and without another user."""
+    deploy = (DOCS / "OPS_RUNBOOK.md").read_text("utf-8").split("## Deploy", 1)[1].split("### ", 1)[0]
+    (least,) = re.findall(r"^```ini\n(.*?)^```$", deploy, re.MULTILINE | re.DOTALL)
+    (block,) = console_blocks(deploy)
+    (shell,) = block.commands
+    data = tmp_path / "data"
+    data.mkdir()
+    for there, here in (
+        ("sudo -u voxgate ", ""),
+        ("/etc/voxgate/env", str(tmp_path / "env")),
+        ("/var/lib/voxgate", str(data)),
+    ):
+        assert there in shell
+        shell = shell.replace(there, here)
+    shell = shell.replace("/opt/voxgate/bin/voxgate", f"{shlex.quote(sys.executable)} -m voxgate_gateway")
+
+    def run(command: str) -> tuple[int, str]:
+        words = shell.replace("config check", command)
+        env = {"PATH": os.environ["PATH"]}
+        done = subprocess.run(words, shell=True, env=env, capture_output=True, text=True, timeout=SECONDS, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    made = {"JWT_SECRET": KeyRing.generate().export(), "VOXGATE_API_KEYS": STORED_OPERATOR_KEY}
+    text = least.replace("/var/lib/voxgate", str(data))
+    for name, value in made.items():
+        text = text.replace(f"{name}=…\n", f"{name}={value}\n")
+    (tmp_path / "env").write_text(text + "VOXGATE_CONVERSATIONS=redacted\n")
+    assert run("config check")[0] == 1
+    assert "voxgate db upgrade" in run("config check")[1]
+    assert run("db upgrade") == (0, "the schema was not there and is 0001 now\n")
+    assert (data / "conversations.sqlite3").is_file()
+    status, told = run("config check")
+    assert (status, "would start" in told) == (0, True)
+    environ = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
+    async with started(data, environ=environ) as gateway, httpx.AsyncClient() as http:
+        assert (await http.get(f"{gateway.url}/readyz")).status_code == 200
+        assert (await http.get(f"{gateway.url}/api/conversations", headers=BEARER)).status_code == 200
+        assert (await http.get(f"{gateway.url}/api/marketing.php")).status_code == 401
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
