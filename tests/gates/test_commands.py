@@ -127,6 +127,26 @@ def test_a_target_out_of_reach_is_not_judged(tmp_path: Path) -> None:
     assert verdicts(tmp_path) == {"error"}
 
 
+def test_a_file_that_was_only_found_sends_no_key_to_its_own_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VOXGATE_GATE_KEY", "a-key-of-somebody-else")
+    (tmp_path / "gates.toml").write_text('[target]\nurl = "http://127.0.0.1:9"\n')
+    found = run(tmp_path, "--only", "security.missing-route-404")
+    assert (found.exit_code, "name the file by --config" in " ".join(found.output.split())) == (2, True)
+    assert not (tmp_path / "report.json").exists()
+    named = run(tmp_path, "--only", "security.missing-route-404", "--config", "gates.toml")
+    assert "nothing answers at http://127.0.0.1:9" in named.output
+
+
+def test_a_url_that_leads_nowhere_is_told_in_the_same_line(tmp_path: Path) -> None:
+    result = run(tmp_path, "--target", "http://xn--zzzzzzzzzzzz.\u2603", "--only", "security.missing-route-404")
+    assert result.exit_code == 2, result.exception
+    assert "correct --target" in result.output
+    assert verdicts(tmp_path) == {"error"}
+
+
 async def test_a_running_target_is_judged_with_a_key_from_the_environment(tmp_path: Path) -> None:
     made = Credentials()
     async with FakeGateway(made.environment("prod")) as gateway:

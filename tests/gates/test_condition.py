@@ -174,3 +174,8 @@ def test_a_value_equals_itself_as_json(value: object) -> None:
 
 def test_infinity_is_compared_as_a_number() -> None:
     assert Condition.parse("[V] > 5").evaluate({"V": math.inf}).held
+
+
+@pytest.mark.parametrize("operator", ["<", "<=", ">", ">=", "=="])
+def test_what_is_no_number_is_in_no_order_with_one(operator: str) -> None:
+    assert not Condition.parse(f"[DRIFT] {operator} 1").evaluate({"DRIFT": math.inf - math.inf}).held

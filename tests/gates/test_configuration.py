@@ -140,3 +140,14 @@ def test_every_route_and_budget_there_is_can_be_set() -> None:
 def test_a_file_can_ask_for_no_variable_that_is_not_a_key_of_the_gates(name: str) -> None:
     with pytest.raises(ConfigurationError, match="begins with VOXGATE_GATE_"):
         parse(f'[credentials]\nkey_env = "{name}"')
+
+
+@pytest.mark.parametrize("escape", ["\\u001b]0;owned\\u0007", "\\u009b31m", "\\u202e"])
+def test_a_file_can_write_nothing_that_a_terminal_obeys(escape: str) -> None:
+    with pytest.raises(ConfigurationError, match="control character"):
+        parse(f'[run]\nonly = ["{escape}"]')
+
+
+def test_a_file_that_is_nested_too_deep_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="too deep"):
+        parse("a = " + "[" * 10_000)

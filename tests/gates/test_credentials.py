@@ -1,3 +1,5 @@
+from base64 import urlsafe_b64encode
+
 import pytest
 
 from tests.gates.fake_tokens import sign, verify
@@ -14,7 +16,10 @@ def test_claims_are_read_without_the_secret_with_the_prefix_or_without() -> None
     assert claims_of(f"ek_{token}") == claims_of(token)
 
 
-@pytest.mark.parametrize("text", ["", "a.b", "a.!!!.c", "a.W10.c", "a.e30.c.d"])
+DEEP = f"a.{urlsafe_b64encode(b'[' * 100_000).decode()}.c"
+
+
+@pytest.mark.parametrize("text", ["", "a.b", "a.!!!.c", "a.W10.c", "a.e30.c.d", DEEP])
 def test_what_is_no_token_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         claims_of(text)
@@ -37,7 +42,9 @@ def test_a_moment_is_read_in_any_of_its_forms(written: object, seconds: float) -
     assert epoch_seconds(written) == seconds
 
 
-@pytest.mark.parametrize("written", [None, True, [], "soon", "2023-11-14T22:13:20"])
+@pytest.mark.parametrize(
+    "written", [None, True, [], "soon", "2023-11-14T22:13:20", pytest.param(10**400, id="too late")]
+)
 def test_what_is_no_moment_is_a_value_error(written: object) -> None:
     with pytest.raises(ValueError, match=r".+"):
         epoch_seconds(written)

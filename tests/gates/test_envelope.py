@@ -1,7 +1,7 @@
 import pytest
 
 from voxgate_gates import ABSENT
-from voxgate_gates.envelope import SECURITY_HEADERS, envelope_faults, header_faults, parse_json
+from voxgate_gates.envelope import MAX_DEPTH, SECURITY_HEADERS, envelope_faults, header_faults, parse_json
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 GOOD = {"success": True, "traceId": TRACE, "data": {}}
@@ -87,3 +87,10 @@ def test_json_is_parsed_and_anything_else_is_absent() -> None:
     assert parse_json(b'{"a": 1}') == {"a": 1}
     assert parse_json(b"<html>") is ABSENT
     assert parse_json(b"\xff\xfe\x00") is ABSENT
+    assert parse_json('{"a": NaN}') is ABSENT
+
+
+def test_json_is_parsed_to_a_depth_and_no_further() -> None:
+    for opens, closes in (("[", "]"), ('{"a":', "}")):
+        assert parse_json(opens * (MAX_DEPTH - 1) + "[]" + closes * (MAX_DEPTH - 1)) is not ABSENT
+        assert parse_json(opens * MAX_DEPTH + "[]" + closes * MAX_DEPTH) is ABSENT

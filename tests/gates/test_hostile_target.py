@@ -1,6 +1,7 @@
 """Targets that do harm to who judges them: too much, compressed, elsewhere, and written to be obeyed by a terminal."""
 
 import asyncio
+import contextlib
 import gzip
 import io
 import json
@@ -17,9 +18,9 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from tests.gates.samples import made_check, made_report, made_result
-from voxgate_gates import ABSENT, Probe, Redactor, Result, Target, Verdict, run_checks
+from voxgate_gates import Probe, Redactor, Result, Target, Unjudged, Verdict, run_checks
 from voxgate_gates.channel import MAX_EVENT_BYTES
-from voxgate_gates.envelope import parse_json
+from voxgate_gates.envelope import MAX_DEPTH
 from voxgate_gates.probe import BODY_BYTES, Misanswered, http_client
 from voxgate_gates.report import write_reports
 from voxgate_gates.report.terminal import print_report
@@ -42,6 +43,26 @@ async def answering(answer: Callable[[bytes], bytes]) -> AsyncIterator[Target]:
 def whole(body: bytes, *headers: str) -> bytes:
     lines = "".join(f"{header}\r\n" for header in headers)
     return f"HTTP/1.1 200 OK\r\nconnection: close\r\n{lines}content-length: {len(body)}\r\n\r\n".encode() + body
+
+
+@asynccontextmanager
+async def dripping() -> AsyncIterator[Target]:
+    """A target that answers a byte at a time and never comes to the end."""
+    gone = asyncio.Event()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while not writer.is_closing():
+                writer.write(b"x")
+                await writer.drain()
+                await asyncio.sleep(0.01)  # how slowly it answers is what is judged
+        writer.close()
+        gone.set()
+
+    async with await asyncio.start_server(drip, "127.0.0.1", 0) as server:
+        yield Target(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await gone.wait()
 
 
 @asynccontextmanager
@@ -70,6 +91,12 @@ async def test_a_compressed_answer_is_not_unpacked() -> None:
         with pytest.raises(Misanswered, match="compressed"):
             await probe.http("GET", "/")
     assert b"accept-encoding: identity\r\n" in heads[0]
+
+
+async def test_an_answer_that_drips_is_given_up_as_a_whole() -> None:
+    async with dripping() as target, probe_of(target) as probe:
+        with pytest.raises(TimeoutError):
+            await probe.http("GET", "/", seconds=0.3)
 
 
 async def test_such_an_answer_falls_short() -> None:
@@ -133,10 +160,19 @@ async def test_events_that_fill_the_memory_are_kept_by_their_type_alone() -> Non
     assert kept[-1] < 200
 
 
-@pytest.mark.parametrize("kind", ["http", "socket"])
-async def test_deeply_nested_json_is_no_json(kind: str) -> None:
-    deep = "[" * 100_000
-    assert parse_json(deep.encode()) is ABSENT
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 980, 100_000])  # Python can read the second one, and not write it
+async def test_no_depth_of_json_ends_a_run(depth: int) -> None:
+    async def ask(probe: Probe) -> dict[str, object]:
+        return {"STATUS": (await probe.http("GET", "/")).body}
+
+    async with answering(lambda _: whole(b"[" * depth + b"]" * depth)) as target:
+        report = await run_checks(target, [made_check(run=ask)], version="test")
+    assert [(result.verdict, result.got) for result in report.results] == [(Verdict.FAIL, "nothing")]
+
+
+@pytest.mark.parametrize("depth", [980, 100_000])
+async def test_a_deeply_nested_event_is_no_json(depth: int) -> None:
+    deep = "[" * depth + "]" * depth
 
     async def say(connection: ServerConnection) -> None:
         await connection.send(deep)
@@ -173,6 +209,21 @@ def test_redaction_costs_no_more_than_what_it_reads() -> None:
     for text in texts:
         redactor.text(text)
     assert time.process_time() - began < 5  # quadratic, these took minutes
+
+
+async def test_a_trace_id_that_is_none_leaves_that_of_the_request() -> None:
+    async with answering(lambda _: whole(b"{}", "x-trace-id: see https://evil.example")) as target:
+        async with probe_of(target) as probe:
+            await probe.http("GET", "/")
+            assert f"traceparent: 00-{probe.trace_id}-" in probe.request
+
+
+@pytest.mark.parametrize("token", ["\ud800" * 20, "\u202e" * 20, "line\nbreak" * 3])
+async def test_a_token_that_no_header_can_hold_is_no_token_to_begin_with(token: str) -> None:
+    body = json.dumps({"data": {"token": token, "expiresIn": 1, "expiresAt": 1}}).encode()
+    async with answering(lambda _: whole(body)) as target, probe_of(target) as probe:
+        with pytest.raises(Unjudged, match="answered without a token that can be sent"):
+            await probe.mint()
 
 
 async def test_a_target_can_not_have_words_blanked_out_of_the_report() -> None:

@@ -1,46 +1,60 @@
-import os
-import select
-import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from voxgate_gates.processes import descendants, still_there
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+
 PARENT = """
-import signal, subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"], start_new_session=True)
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-I", "-S", "-c", sys.argv[1]], start_new_session=True, stdin=subprocess.PIPE)
 print(child.pid, flush=True)
-signal.pause()
+sys.stdin.read()
+child.stdin.close()
+child.wait()
+print("reaped", flush=True)
+sys.stdin.read()
 """
+CHILD = "import sys; sys.stdin.read()"
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems show no processes in /proc")
 
-
-def test_a_descendant_is_seen_wherever_it_went_until_it_ends() -> None:
-    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True) as parent:
+@contextmanager
+def family() -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """A process, and the id of its child in a session of its own; both end when its input does."""
+    arguments = [sys.executable, "-I", "-S", "-c", PARENT, CHILD]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
-        child = int(parent.stdout.readline())
+        yield parent, int(parent.stdout.readline())
+
+
+def test_a_child_that_left_the_session_is_still_a_descendant() -> None:
+    with family() as (parent, child):
         seen = descendants(parent.pid)
-        assert {pid for pid, _ in seen} == {child}
-        parent.kill()
-        parent.wait()
+        assert [pid for pid, _ in seen] == [child]
         assert still_there(seen) == seen
-        pidfd = os.pidfd_open(child)
-        try:
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            select.select([pidfd], [], [], 10)
-            assert not still_there(seen)
-        finally:
-            os.close(pidfd)
 
 
-def test_an_id_that_was_given_to_another_process_is_not_the_same() -> None:
-    assert not still_there(frozenset({(os.getpid(), "0")}))
+def test_one_that_has_ended_is_not_there_any_more() -> None:
+    with family() as (parent, _):
+        seen = descendants(parent.pid)
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        parent.stdin.close()
+        assert parent.stdout.readline() == "reaped\n"
+        assert still_there(seen) == frozenset()
 
 
-def test_a_process_without_children_has_no_descendants() -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        assert descendants(process.pid) == frozenset()
-        process.kill()
+def test_an_id_that_another_process_got_since_is_not_the_same() -> None:
+    with family() as (parent, child):
+        assert still_there(frozenset({(child, "0")})) == frozenset()
+        assert descendants(parent.pid)
+
+
+def test_a_process_that_is_gone_has_no_descendants() -> None:
+    with subprocess.Popen([sys.executable, "-I", "-S", "-c", ""]) as ended:
+        pass
+    assert descendants(ended.pid) == frozenset()

@@ -56,6 +56,11 @@ def test_a_secret_too_short_is_left_alone() -> None:
     assert redactor.text("abcdef") == "abcdef"
 
 
+def test_a_secret_that_no_text_can_hold_is_hidden_all_the_same() -> None:
+    odd = "\ud800" * MIN_SECRET
+    assert Redactor([(odd, "$A")]).text(f"x {odd}") == "x $A"
+
+
 def test_the_repr_shows_no_secret() -> None:
     assert PLANTED not in repr(Redactor([(PLANTED, KEY)]))
 

@@ -88,3 +88,9 @@ def test_a_route_that_is_not_offered_has_no_url() -> None:
             with pytest.raises(NotOffered, match="is said not to have: revoke, native"):
                 call(path)
     assert target.http_url(target.routes.token) == "http://h/api/realtime/token"
+
+
+def test_a_url_that_a_terminal_would_obey_is_refused() -> None:
+    for url in ("http://h/\x1b]0;owned\x07", "http://h/\u202e", "http://exa\x7fmple"):
+        with pytest.raises(TargetError, match="can't be shown"):
+            Target(url)

@@ -10,6 +10,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from voxgate_gates.condition import ABSENT
+from voxgate_gates.envelope import parse_json
 
 __all__ = ["Channel"]
 
@@ -24,7 +25,6 @@ MAX_EVENTS: Final = 2000
 
 MAX_EVENT_BYTES: Final = 4 * 1024 * 1024
 """Bytes in the events that one channel remembers whole; of later ones only the type is kept."""
-
 
 MAX_TYPE: Final = 100
 """Characters of such a type."""
@@ -75,7 +75,7 @@ class Channel:
             self._note_close(closed)
             return None
         event = _event_of(message)
-        self._bytes += len(message)
+        self._bytes += len(message.encode() if isinstance(message, str) else message)
         if len(self.events) < MAX_EVENTS:
             kept = event if self._bytes <= MAX_EVENT_BYTES else {"type": str(event.get("type"))[:MAX_TYPE]}
             self.events.append((time.monotonic(), kept))
@@ -148,8 +148,7 @@ class Channel:
 def _event_of(message: str | bytes) -> Mapping[str, object]:
     if isinstance(message, bytes):
         return {"type": "(binary)"}
-    try:
-        event = json.loads(message)
-    except (ValueError, RecursionError):
+    event = parse_json(message)
+    if event is ABSENT:
         return {"type": "(not JSON)"}
     return event if isinstance(event, dict) else {"type": "(not an object)"}

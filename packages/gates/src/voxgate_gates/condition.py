@@ -9,13 +9,25 @@ A fact that is not there is *absent*: it satisfies ``absent`` and ``!=``, and no
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
 
-__all__ = ["ABSENT", "Absent", "Clause", "Condition", "ConditionError", "Evaluation", "Outcome", "Reference", "render"]
+__all__ = [
+    "ABSENT",
+    "Absent",
+    "Clause",
+    "Condition",
+    "ConditionError",
+    "Evaluation",
+    "Outcome",
+    "Reference",
+    "refuse_constant",
+    "render",
+]
 
 MAX_RENDERED: Final = 240
 """Characters of one value that an echo shows."""
@@ -30,11 +42,12 @@ _OPERATOR = re.compile(r"\s*(==|!=|<=|>=|<|>|(?:contains|matches|exists|absent)(
 _JOIN = re.compile(r"\s*&&\s*")
 
 
-def _refuse_constant(name: str) -> object:
+def refuse_constant(name: str) -> object:
+    """For ``json``'s ``parse_constant``: ``NaN`` and ``Infinity`` are Python's. Raises ``ValueError``."""
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
 
 class Absent(Enum):
@@ -278,7 +291,8 @@ def _difference(got: object, operand: object) -> int | None:
     if isinstance(got, bool) or isinstance(operand, bool):
         return None
     if isinstance(got, int | float) and isinstance(operand, int | float):
-        return (got > operand) - (got < operand)
+        # NaN is neither above nor below, and not equal either: a target's `inf - inf` must not pass for on time.
+        return None if math.isnan(got) or math.isnan(operand) else (got > operand) - (got < operand)
     if isinstance(got, str) and isinstance(operand, str):
         return (got > operand) - (got < operand)
     return None

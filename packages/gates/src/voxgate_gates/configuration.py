@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import best_match
 
 from voxgate_gates.target import Budgets, Routes
+from voxgate_gates.visible import visible
 from voxgate_gates.waivers import MAX_DAYS, Waiver
 
 __all__ = ["FILE", "MAX_BYTES", "Configuration", "ConfigurationError", "parse_configuration"]
@@ -59,6 +60,8 @@ def parse_configuration(text: str, checks: Collection[str], today: date) -> Conf
         document = _plain(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"it is not TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigurationError("its tables and lists are nested too deep") from error
     fault = best_match(_validator().iter_errors(document))
     if fault is not None:
         raise ConfigurationError(_told(fault))
@@ -95,7 +98,9 @@ def _waivers(rows: list[Mapping[str, str]], checks: Collection[str], today: date
 
 
 def _plain(value: Any) -> Any:
-    """TOML's dates as JSON has them."""
+    """TOML's dates as JSON has them. Raises :class:`ConfigurationError` for a text that a terminal would obey."""
+    if isinstance(value, str) and visible(value) != value:
+        raise ConfigurationError("a text in it holds a control character, or a mark of direction")
     if isinstance(value, dict):
         return {name: _plain(member) for name, member in value.items()}
     if isinstance(value, list):

@@ -3,12 +3,13 @@
 A token is a JWT (RFC 7519): three base64url parts joined by dots, perhaps behind the prefix ``ek_``.
 """
 
-import json
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
+
+from voxgate_gates.envelope import parse_json
 
 __all__ = ["EPHEMERAL_PREFIX", "Token", "claims_of", "epoch_seconds", "tampered"]
 
@@ -33,7 +34,7 @@ def claims_of(token: str) -> Mapping[str, object]:
     if len(parts) != 3:
         raise ValueError("the token does not have three parts")
     payload = parts[1]
-    claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    claims = parse_json(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     if not isinstance(claims, dict):
         raise ValueError("the token's payload is not an object")
     return claims
@@ -52,9 +53,12 @@ def epoch_seconds(value: object) -> float:
     """A moment written as seconds, milliseconds or ISO 8601. Raises ``ValueError`` for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"{type(value).__name__} is not a moment")
-    if isinstance(value, str):
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
-            raise ValueError("a moment without an offset from UTC")
-        return moment.timestamp()
-    return value / 1000 if value > _MILLISECONDS_FROM else float(value)
+    try:
+        if isinstance(value, str):
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is None:
+                raise ValueError("a moment without an offset from UTC")
+            return moment.timestamp()
+        return value / 1000 if value > _MILLISECONDS_FROM else float(value)
+    except OverflowError as error:
+        raise ValueError("a moment beyond every calendar") from error

@@ -9,9 +9,17 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from voxgate_gates.condition import ABSENT
+from voxgate_gates.condition import ABSENT, refuse_constant
 
-__all__ = ["SECURITY_HEADERS", "envelope_faults", "header_faults", "parse_json", "trace_faults"]
+__all__ = [
+    "MAX_DEPTH",
+    "SECURITY_HEADERS",
+    "envelope_faults",
+    "header_faults",
+    "is_trace_id",
+    "parse_json",
+    "trace_faults",
+]
 
 TRACE_HEADER: Final = "x-trace-id"
 
@@ -27,17 +35,25 @@ SECURITY_HEADERS: Final[Mapping[str, str]] = {
 Source: OWASP REST Security Cheat Sheet, "Security Headers".
 """
 
+MAX_DEPTH: Final = 64
+"""Levels of arrays and objects in JSON that is read: what comes near Python's own limit breaks whoever writes it out again."""
+
 _TRACE_ID = re.compile(r"[0-9a-f]{32}")
 _PROBLEM_TEXTS: Final = ("type", "title", "detail", "instance")
 
 
-def parse_json(content: bytes) -> object:
-    """The JSON value, or :data:`ABSENT` when the bytes are not JSON."""
+def parse_json(content: bytes | str) -> object:
+    """The JSON value, or :data:`ABSENT` when it is not JSON (RFC 8259: no ``NaN``), or deeper than :data:`MAX_DEPTH`."""
     try:
-        parsed: object = json.loads(content)
+        parsed: object = json.loads(content, parse_constant=refuse_constant)
     except (ValueError, RecursionError):
         return ABSENT
-    return parsed
+    return ABSENT if _is_too_deep(parsed) else parsed
+
+
+def is_trace_id(text: str) -> bool:
+    """Whether it is 32 lower-case hex digits."""
+    return _TRACE_ID.fullmatch(text) is not None
 
 
 def envelope_faults(status: int, headers: Mapping[str, str], body: object, *, data: bool = True) -> list[str]:
@@ -54,7 +70,7 @@ def envelope_faults(status: int, headers: Mapping[str, str], body: object, *, da
 def trace_faults(headers: Mapping[str, str], body: Mapping[str, object]) -> list[str]:
     """What is wrong with the trace id in the header and the body."""
     trace_id = body.get("traceId")
-    if not isinstance(trace_id, str) or not _TRACE_ID.fullmatch(trace_id) or not trace_id.strip("0"):
+    if not isinstance(trace_id, str) or not is_trace_id(trace_id) or not trace_id.strip("0"):
         return ["traceId is not 32 hex digits"]
     if headers.get(TRACE_HEADER) != trace_id:
         return ["X-Trace-Id differs from traceId"]
@@ -71,6 +87,21 @@ def header_faults(headers: Mapping[str, str], names: Iterable[str] = SECURITY_HE
         elif not re.fullmatch(SECURITY_HEADERS[name], value):
             faults.append(f"{name} is {value[:80]!r}")
     return sorted(faults)
+
+
+def _is_too_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [member for each in level for member in _members(each) if isinstance(member, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _members(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _media_type(headers: Mapping[str, str]) -> str:

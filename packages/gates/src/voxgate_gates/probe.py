@@ -17,7 +17,7 @@ from websockets.typing import Origin, Subprotocol
 
 from voxgate_gates.channel import Channel
 from voxgate_gates.credentials import Token, epoch_seconds
-from voxgate_gates.envelope import TRACE_HEADER, envelope_faults, parse_json
+from voxgate_gates.envelope import TRACE_HEADER, envelope_faults, is_trace_id, parse_json
 from voxgate_gates.redaction import MIN_GIVEN, TOKEN, Redactor
 from voxgate_gates.reproduce import HttpRequest, SocketRequest, raw_command, rerun_command
 from voxgate_gates.target import Target
@@ -25,7 +25,11 @@ from voxgate_gates.target import Target
 __all__ = ["Answer", "Misanswered", "Probe", "Unjudged", "http_client", "why_silent"]
 
 HTTP_SECONDS: Final = 8.0
-"""How long an answer may take: longer than the gateway's own deadline for a request (5 s)."""
+"""How long an answer may take, from the first byte sent to the last one read: longer than the gateway's own deadline for a
+request (5 s)."""
+
+CONNECT_SECONDS: Final = 5.0
+"""How long a connection may take to be made; less than an answer, so that a target out of reach is told from a slow one."""
 
 RAW_BYTES: Final = 256 * 1024
 """Bytes of a raw answer that are read."""
@@ -91,7 +95,7 @@ def http_client(target: Target) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         headers={"Accept-Encoding": "identity"},
         cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-        timeout=HTTP_SECONDS,
+        timeout=httpx.Timeout(HTTP_SECONDS, connect=CONNECT_SECONDS),
         limits=httpx.Limits(max_keepalive_connections=0),
         trust_env=not target.is_loopback,
         mounts={"all://127.0.0.1": None},  # the PHP shim is on this machine, wherever the target is
@@ -102,10 +106,10 @@ async def why_silent(target: Target) -> str:
     """Why nothing answers at the target's URL; empty where anything does. No credential is sent."""
     async with http_client(target) as client:
         try:
-            async with asyncio.timeout(HTTP_SECONDS):
+            async with asyncio.timeout(HTTP_SECONDS):  # TimeoutError is an OSError
                 await (await client.send(client.build_request("HEAD", target.url), stream=True)).aclose()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, OSError, TimeoutError) as error:
-            return str(error) or f"no answer in {HTTP_SECONDS:g} s"
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.InvalidURL, OSError) as error:
+            return str(error) or "no answer in time"
         except httpx.HTTPError:
             return ""  # something is there; the checks will tell what
     return ""
@@ -146,9 +150,10 @@ class Probe:
         setup: bool = False,
         traced: bool = True,
         base: str | None = None,
+        seconds: float = HTTP_SECONDS,
     ) -> Answer:
-        """Send one request and read the whole answer. Raises what ``httpx`` raises when none came, and
-        :class:`Misanswered` for one that is too large or compressed.
+        """Send one request and read the whole answer. Raises what ``httpx`` raises when none came, ``TimeoutError``
+        when it was not whole after ``seconds``, and :class:`Misanswered` for one that is too large or compressed.
 
         ``base`` is where ``path`` begins, if not at the target's URL;
         ``setup`` keeps the request out of the report; ``traced=False`` sends no ``traceparent``.
@@ -166,15 +171,17 @@ class Probe:
             sent.setdefault("Content-Type", "application/json")
         if not setup:
             self._record_http(HttpRequest(method, url, sent, _shown(request.content)))
-        response = await self._client.send(request, stream=True)
-        try:
-            content = await _body_of(response)
-        finally:
-            await response.aclose()
+        async with asyncio.timeout(seconds):  # httpx counts each read anew, and a target may drip
+            response = await self._client.send(request, stream=True)
+            try:
+                content = await _body_of(response)
+            finally:
+                await response.aclose()
         names = dict.fromkeys(name.lower() for name in response.headers)
         answer = Answer(response.status_code, {name: response.headers[name] for name in names}, content)
-        if not setup:
-            self.trace_id = answer.headers.get(TRACE_HEADER, self.trace_id)
+        given = answer.headers.get(TRACE_HEADER, "")
+        if not setup and is_trace_id(given):
+            self.trace_id = given
         return answer
 
     async def mint(self, *, origin: str | None = None, **body: object) -> Token:
@@ -190,6 +197,8 @@ class Probe:
             raise Unjudged(f"no token to begin with: POST {path} answered {answer.status}")
         try:
             value, expires_in = str(data["token"]), float(str(data["expiresIn"]))
+            if not (value.isascii() and value.isprintable()):
+                raise ValueError("a token that can be sent")
             token = Token(value, epoch_seconds(data["expiresAt"]), expires_in)
         except (KeyError, ValueError) as error:
             raise Unjudged(f"no token to begin with: POST {path} answered without {error}") from error

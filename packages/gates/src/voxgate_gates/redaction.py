@@ -52,11 +52,11 @@ class Redactor:
         """Know one more secret, in the clear and as it looks escaped or encoded."""
         if len(secret) < MIN_SECRET:
             return
-        raw = secret.encode()
+        raw = secret.encode("utf-8", "surrogatepass")  # a target may give out what no text can hold
         forms = (
             secret,
             json.dumps(secret)[1:-1],
-            quote(secret, safe=""),
+            quote(raw, safe=""),
             b64encode(raw).decode().rstrip("="),
             urlsafe_b64encode(raw).decode().rstrip("="),
         )

@@ -1,19 +1,16 @@
 """What came of a run: one result per check, verdicts per gate and for all, the exit code. Pure."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
 from voxgate_gates.check import Check, Severity
+from voxgate_gates.envelope import is_trace_id
 from voxgate_gates.redaction import Redactor
 from voxgate_gates.visible import visible
 
 __all__ = ["EXIT_CODES", "GateReport", "Result", "RunReport", "Verdict", "combine"]
-
-
-_TRACE_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 class Verdict(StrEnum):
@@ -87,7 +84,7 @@ class Result:
             docs=check.docs,
             advice=check.advice,
             request=hide(request),
-            trace_id=trace_id if _TRACE_ID.fullmatch(trace_id) else "",
+            trace_id=trace_id if is_trace_id(trace_id) else "",
             reproduce=hide(reproduce),
             shortfalls=tuple(hide(shortfall) for shortfall in shortfalls),
             figures=tuple((name, hide(text)) for name, text in figures),

@@ -169,6 +169,8 @@ class Target:
 
 def _base_url(url: str, what: str) -> str:
     """Without a trailing slash. Raises :class:`TargetError`."""
+    if not url.isprintable():  # it is shown, and a file may have named it
+        raise TargetError(f"the {what}'s URL holds a character that can't be shown")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
