@@ -38,7 +38,7 @@ def test_what_a_reader_signs_is_there() -> None:
     ("verdicts", "headline"),
     [
         ([Verdict.PASS], "Every promise held"),
-        ([Verdict.PASS, Verdict.SKIP], "Partly judged: what was judged held"),
+        ([Verdict.PASS, Verdict.SKIP], "Partly judged: 1 skipped, the rest held"),
         ([Verdict.PASS, Verdict.ERROR], "Some of it could not be judged"),
         ([Verdict.SKIP], "Nothing was judged"),
     ],

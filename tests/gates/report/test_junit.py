@@ -18,10 +18,13 @@ def parsed(report: RunReport) -> ElementTree.Element:
     for suite in root:
         assert suite.tag == "testsuite"
         assert set(suite.attrib) == COUNTS | {"name", "timestamp"}
-        assert int(suite.attrib["tests"]) == len(suite)
+        assert int(suite.attrib["tests"]) == len(suite) - 1
         for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             assert int(suite.attrib[count]) == len(suite.findall(f"testcase/{tag}"))
-        for case in suite:
+        properties, *cases = suite
+        assert properties.tag == "properties"
+        assert [each.attrib["name"] for each in properties] == ["verdict"]
+        for case in cases:
             assert case.tag == "testcase"
             assert set(case.attrib) == {"classname", "name", "time"}
             assert float(case.attrib["time"]) >= 0
@@ -42,6 +45,12 @@ def test_every_verdict_has_its_element_and_its_count() -> None:
     assert failure is not None
     assert failure.attrib["message"] == "[STATUS] == 401, got 200"
     assert "Repair the sample." in str(failure.text)
+
+
+def test_a_suite_that_skipped_something_is_not_called_a_pass() -> None:
+    results = (made_result(), made_result(Verdict.SKIP, name="other"), made_result(gate="realtime"))
+    said = [each.attrib["value"] for each in parsed(made_report(*results)).iter("property")]
+    assert said == ["partly judged: 1 skipped", "pass"]
 
 
 def test_the_output_holds_all_a_reader_needs() -> None:

@@ -34,3 +34,11 @@ def test_what_a_target_sends_does_not_become_markup() -> None:
 def test_notes_stand_above_the_table() -> None:
     report = errored([made_check()], "it did <not> start", version="v", target="t")
     assert "> it did \\<not\\> start\n" in summary_markdown(report)
+
+
+def test_a_run_that_skipped_something_is_not_called_a_pass() -> None:
+    skipped = made_result(Verdict.SKIP, name="other")
+    text = summary_markdown(made_report(made_result(), skipped, made_result(gate="realtime")))
+    assert text.startswith("## Release gates: ⏭️ partly judged: 1 skipped\n")
+    assert "| security | ⏭️ partly judged: 1 skipped | 1 | 0 | 1 | 0 |" in text
+    assert "| realtime | ✅ pass | 1 | 0 | 0 | 0 |" in text

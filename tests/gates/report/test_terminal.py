@@ -1,5 +1,6 @@
 import io
 
+import pytest
 from rich.console import Console
 
 from tests.gates.samples import made_check, made_report, made_result
@@ -40,6 +41,14 @@ def test_a_skip_says_what_it_needs_in_its_row() -> None:
     assert "SKIPPED: 1 skipped" in text
 
 
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_why_a_check_was_skipped_is_told_whole_however_narrow_the_terminal(width: int) -> None:
+    reason = "needs the PHP shim: there is no router.php in php_shim: run this in voxgate's repository"
+    _, _, heading, _, *rows, _, _ = printed(made_result(Verdict.SKIP, got=reason), width=width).splitlines()
+    told = " ".join(row[heading.index("promise") :].strip() for row in rows)
+    assert told.split() == reason.split()
+
+
 def test_an_unjudged_check_is_told_and_markup_in_it_stays_text() -> None:
     assert "[bold]not reached[/bold]" in printed(made_result(Verdict.ERROR, got="[bold]not reached[/bold]"))
 
@@ -55,5 +64,7 @@ def test_an_empty_run_says_so() -> None:
 
 def test_a_run_that_skipped_something_is_not_called_a_pass() -> None:
     skipped = made_result(verdict=Verdict.SKIP)
-    assert "PARTLY JUDGED: 1 held, 1 skipped" in printed(made_result(), skipped)
+    told = printed(made_result(), skipped)
+    assert "PARTLY JUDGED: 1 held, 1 skipped" in told
+    assert told.startswith("security gate: PARTLY JUDGED ")
     assert "PARTLY" not in printed(made_result())

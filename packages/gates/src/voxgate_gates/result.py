@@ -104,20 +104,37 @@ class Result:
         return replace(self, verdict=Verdict.FAIL, got=f"skipped, which --strict does not allow: {self.got}")
 
 
-@dataclass(frozen=True, slots=True)
-class GateReport:
-    """One gate's results, in the order its checks were written."""
+class _Judged:
+    """What every report says of its results in the same words, of one gate and of a whole run."""
 
-    gate: str
+    __slots__ = ()
     results: tuple[Result, ...]
 
     @property
     def verdict(self) -> Verdict:
         return combine([result.verdict for result in self.results])
 
+    @property
+    def partly(self) -> str:
+        """Where nothing fell short and something was skipped, ``partly judged: N skipped``; else empty."""
+        skipped = self.count(Verdict.SKIP)
+        return f"partly judged: {skipped} skipped" if skipped and self.verdict is Verdict.PASS else ""
+
+    def count(self, verdict: Verdict) -> int:
+        """How many checks ended so."""
+        return sum(result.verdict is verdict for result in self.results)
+
 
 @dataclass(frozen=True, slots=True)
-class RunReport:
+class GateReport(_Judged):
+    """One gate's results, in the order its checks were written."""
+
+    gate: str
+    results: tuple[Result, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport(_Judged):
     """A whole run. ``started`` is seconds since the epoch, ``seconds`` how long it took, ``notes`` stand above it."""
 
     version: str
@@ -133,21 +150,8 @@ class RunReport:
         return tuple(GateReport(name, tuple(r for r in self.results if r.gate == name)) for name in names)
 
     @property
-    def verdict(self) -> Verdict:
-        return combine([result.verdict for result in self.results])
-
-    @property
     def exit_code(self) -> int:
         return EXIT_CODES[self.verdict]
-
-    @property
-    def is_partial(self) -> bool:
-        """Whether nothing fell short, and something was not judged."""
-        return self.verdict is Verdict.PASS and bool(self.count(Verdict.SKIP))
-
-    def count(self, verdict: Verdict) -> int:
-        """How many checks ended so."""
-        return sum(result.verdict is verdict for result in self.results)
 
 
 def combine(verdicts: Sequence[Verdict]) -> Verdict:

@@ -45,15 +45,15 @@ def _text(value: object) -> str:
 def _page(report: RunReport) -> Iterator[str]:
     style = files("voxgate_gates.report").joinpath("report.css").read_text("utf-8")
     headline = HEADLINES[report.verdict]
-    if report.is_partial:
-        headline = "Partly judged: what was judged held"
+    if report.partly:
+        headline = f"{report.partly.capitalize()}, the rest held"
     yield "<!doctype html>"
     yield '<html lang="en"><head><meta charset="utf-8">'
     yield f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>{_text(headline)}: {_text(report.target)}</title>"
     yield f"<style>{style}</style></head><body><main>"
-    yield f'<header class="{report.verdict}"><p class="brand">voxgate gates</p><h1>{_text(headline)}</h1>'
+    yield f'<header class="{_tone(report)}"><p class="brand">voxgate gates</p><h1>{_text(headline)}</h1>'
     yield '<dl class="facts">'
     for name, value in (
         ("Target", report.target),
@@ -71,7 +71,7 @@ def _page(report: RunReport) -> Iterator[str]:
         yield f'<p class="note">{_text(note)}</p>'
     yield '<nav aria-label="Gates"><ul>'
     for gate in report.gates:
-        yield f'<li class="{gate.verdict}"><a href="#{_text(gate.gate)}">{_text(gate.gate)}</a> {_tally(gate)}</li>'
+        yield f'<li class="{_tone(gate)}"><a href="#{_text(gate.gate)}">{_text(gate.gate)}</a> {_tally(gate)}</li>'
     yield "</ul></nav>"
     for gate in report.gates:
         yield from _gate(gate)
@@ -81,9 +81,12 @@ def _page(report: RunReport) -> Iterator[str]:
     yield "page.</footer></main></body></html>"
 
 
+def _tone(report: GateReport | RunReport) -> Verdict:
+    return Verdict.SKIP if report.partly else report.verdict
+
+
 def _tally(gate: GateReport) -> str:
-    held = sum(result.verdict is Verdict.PASS for result in gate.results)
-    return f"{held}/{len(gate.results)}"
+    return f"{gate.count(Verdict.PASS)}/{len(gate.results)}"
 
 
 def _gate(gate: GateReport) -> Iterator[str]:

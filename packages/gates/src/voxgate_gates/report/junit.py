@@ -1,7 +1,7 @@
 """``junit.xml``, as CI servers read it. Pure.
 
-The shape is that of the Jenkins xunit schema: testsuites, testsuite, testcase, then skipped, error or failure and
-system-out, in this order.
+The shape is that of the Jenkins xunit schema: testsuites, testsuite, its properties (here the verdict), testcase, then
+skipped, error or failure and system-out, in this order.
 """
 
 import re
@@ -18,7 +18,7 @@ _NOT_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 
 def junit_xml(report: RunReport) -> str:
     """The whole document, one testsuite per gate."""
-    root = ElementTree.Element("testsuites", {"name": "voxgate gates", **_counts(report.results, report.seconds)})
+    root = ElementTree.Element("testsuites", {"name": "voxgate gates", **_counts(report, report.seconds)})
     for gate in report.gates:
         root.append(_suite(gate, started_text(report)))
     ElementTree.indent(root)
@@ -28,8 +28,10 @@ def junit_xml(report: RunReport) -> str:
 
 def _suite(gate: GateReport, started: str) -> ElementTree.Element:
     seconds = sum(result.seconds for result in gate.results)
-    attributes = {"name": gate.gate, **_counts(gate.results, seconds), "timestamp": started.removesuffix("Z")}
+    attributes = {"name": gate.gate, **_counts(gate, seconds), "timestamp": started.removesuffix("Z")}
     suite = ElementTree.Element("testsuite", attributes)
+    properties = ElementTree.SubElement(suite, "properties")
+    ElementTree.SubElement(properties, "property", {"name": "verdict", "value": gate.partly or gate.verdict.value})
     for result in gate.results:
         suite.append(_case(result))
     return suite
@@ -57,15 +59,12 @@ def _case(result: Result) -> ElementTree.Element:
     return case
 
 
-def _counts(results: tuple[Result, ...], seconds: float) -> dict[str, str]:
-    def count(verdict: Verdict) -> str:
-        return str(sum(result.verdict is verdict for result in results))
-
+def _counts(report: GateReport | RunReport, seconds: float) -> dict[str, str]:
     return {
-        "tests": str(len(results)),
-        "failures": count(Verdict.FAIL),
-        "errors": count(Verdict.ERROR),
-        "skipped": count(Verdict.SKIP),
+        "tests": str(len(report.results)),
+        "failures": str(report.count(Verdict.FAIL)),
+        "errors": str(report.count(Verdict.ERROR)),
+        "skipped": str(report.count(Verdict.SKIP)),
         "time": f"{seconds:.3f}",
     }
 

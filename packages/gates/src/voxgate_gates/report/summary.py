@@ -1,7 +1,6 @@
 """``summary.md``: what a GitHub step summary shows. Pure."""
 
 import re
-from typing import Final
 
 from voxgate_gates.result import GateReport, Result, RunReport, Verdict
 
@@ -9,13 +8,11 @@ __all__ = ["summary_markdown"]
 
 _MARKS = {Verdict.PASS: "✅ pass", Verdict.FAIL: "❌ fail", Verdict.SKIP: "⏭️ skip", Verdict.ERROR: "⚠️ not judged"}
 
-PARTLY: Final = "✅ partly judged: what was judged held"
-
 
 def summary_markdown(report: RunReport) -> str:
     """A heading with the verdict, one row per gate, then every check that did not hold, and the figures."""
     lines = [
-        f"## Release gates: {PARTLY if report.is_partial else _MARKS[report.verdict]}",
+        f"## Release gates: {_mark(report)}",
         "",
         f"Target {_code(report.target)}, {len(report.results)} checks in {report.seconds:.1f} s.",
         "",
@@ -37,9 +34,13 @@ def summary_markdown(report: RunReport) -> str:
     return "\n".join(lines)
 
 
+def _mark(report: GateReport | RunReport) -> str:
+    return f"⏭️ {report.partly}" if report.partly else _MARKS[report.verdict]
+
+
 def _gate_row(gate: GateReport) -> str:
-    counts = (sum(result.verdict is verdict for result in gate.results) for verdict in Verdict)
-    return f"| {gate.gate} | {_MARKS[gate.verdict]} | {' | '.join(str(count) for count in counts)} |"
+    counts = " | ".join(str(gate.count(verdict)) for verdict in Verdict)
+    return f"| {gate.gate} | {_mark(gate)} | {counts} |"
 
 
 def _shortfall(result: Result) -> list[str]:

@@ -26,7 +26,7 @@ _WORDS = {Verdict.PASS: "PASS", Verdict.FAIL: "FAIL", Verdict.SKIP: "SKIPPED", V
 def print_report(report: RunReport, console: Console) -> None:
     """One table per gate, then each shortfall with what to do, the figures, and the verdict on the last line."""
     for gate in report.gates:
-        console.print(_table(gate, console.width))
+        console.print(_table(gate, console.width), crop=False)  # where it is wider, the terminal breaks its lines
     for result in report.results:
         # An error without a request is a check that never began: the notes say why, once for all.
         if result.verdict is Verdict.FAIL or (result.verdict is Verdict.ERROR and result.request):
@@ -42,16 +42,20 @@ def print_report(report: RunReport, console: Console) -> None:
 
 
 def _table(gate: GateReport, width: int) -> Table:
-    title = f"{gate.gate} gate: [{_STYLES[gate.verdict]}]{_WORDS[gate.verdict]}[/]"
+    title = f"{gate.gate} gate: [{_style(gate)}]{_word(gate)}[/]"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
     names = [result.id.removeprefix(f"{gate.gate}.") for result in gate.results]
-    # One line per check: what is cut here stands whole in the reports, and below for what did not hold.
-    room = max(MIN_PROMISE, width - max(map(len, names)) - OTHER_COLUMNS)
-    for heading in ("check", "verdict", "seconds", "promise"):
+    # One line per check: a promise that is cut here stands whole in the reports. Why one was skipped stands nowhere else.
+    others = max(map(len, names)) + OTHER_COLUMNS
+    room = max(MIN_PROMISE, width - others)
+    table.width = others + room
+    for heading in ("check", "verdict", "seconds"):
         table.add_column(heading, no_wrap=True, justify="right" if heading == "seconds" else "left")
+    table.add_column("promise", overflow="fold")
     for name, result in zip(names, gate.results, strict=True):
         told = Text(result.got if result.verdict is Verdict.SKIP else result.promise)
-        told.truncate(room, overflow="ellipsis")
+        if result.verdict is not Verdict.SKIP:
+            told.truncate(room, overflow="ellipsis")
         verdict = Text("WAIVED" if result.waiver else _WORDS[result.verdict], style=_STYLES[result.verdict])
         table.add_row(name, verdict, f"{result.seconds:.2f}", told)
     return table
@@ -77,6 +81,13 @@ def _last_line(report: RunReport) -> Text:
     counts = [(report.count(Verdict.PASS), "held"), (report.count(Verdict.FAIL), "fell short")]
     counts += [(report.count(Verdict.SKIP), "skipped"), (report.count(Verdict.ERROR), "not judged")]
     told = ", ".join(f"{count} {word}" for count, word in counts if count)
-    word = "PARTLY JUDGED" if report.is_partial else _WORDS[report.verdict]
-    line = f"{word}: {told or 'nothing was judged'}, in {report.seconds:.1f} s, at {report.target}"
-    return Text(line, style=_STYLES[report.verdict])
+    line = f"{_word(report)}: {told or 'nothing was judged'}, in {report.seconds:.1f} s, at {report.target}"
+    return Text(line, style=_style(report))
+
+
+def _word(report: GateReport | RunReport) -> str:
+    return "PARTLY JUDGED" if report.partly else _WORDS[report.verdict]
+
+
+def _style(report: GateReport | RunReport) -> str:
+    return _STYLES[Verdict.SKIP if report.partly else report.verdict]
