@@ -153,6 +153,8 @@ class FakeGateway:
         return handlers[path](request)
 
     def _health(self, request: Request) -> Response:
+        if self.lies_about("health-404"):
+            raise Refusal(404, "not_found")
         if request.method == "HEAD" and self.lies_about("head-405"):
             raise Refusal(405, "method_not_allowed", Allow="GET")
         body: dict[str, object] = {"success": True, "status": "ok", "version": "0", "checks": {}}
@@ -217,6 +219,8 @@ class FakeGateway:
             raise Refusal(503, "unavailable")
         if self.lies_about("token-404"):
             raise Refusal(404, "not_found")
+        if self.lies_about("token-400") or (self.lies_about("refuses-long-ttl") and body.get("ttl")):
+            raise Refusal(400, "invalid_input")
         token, expires_at, seconds = self._issue(request, body.get("sub", "somebody"), body.get("ttl"))
         data = {"token": token, "expiresAt": expires_at, "expiresIn": seconds, "url": f"ws{self.url[4:]}/realtime"}
         legacy = {} if self.lies_about("no-legacy") else {"token": token, "expiresAt": expires_at}

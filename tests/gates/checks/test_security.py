@@ -31,6 +31,7 @@ LIES = [
     ("revoke-issuer-403", "issuer-revokes"),
     ("secrets-never-echoed", "echo-key"),
     ("secrets-never-echoed", "token-404"),
+    ("secrets-never-echoed", "health-404"),
 ]
 
 
@@ -44,6 +45,17 @@ async def test_an_honest_gateway_keeps_every_promise() -> None:
 @pytest.mark.parametrize(("name", "lie"), LIES)
 async def test_a_lie_is_caught_by_the_check_meant_for_it(name: str, lie: str) -> None:
     await assert_caught(CHECKS[name], lie)
+
+
+async def test_a_longer_life_may_be_refused_in_the_envelope() -> None:
+    assert (await judged(CHECKS["token-ttl-capped"], "refuses-long-ttl")).verdict is Verdict.PASS
+    plain = await judged(CHECKS["token-ttl-capped"], "refuses-long-ttl", "plain-400")
+    assert plain.verdict is Verdict.FAIL
+
+
+async def test_where_no_token_is_granted_at_all_no_life_was_refused() -> None:
+    result = await judged(CHECKS["token-ttl-capped"], "token-400")
+    assert (result.verdict, "no token to begin with" in result.got) == (Verdict.ERROR, True)
 
 
 def test_every_check_has_a_lie() -> None:

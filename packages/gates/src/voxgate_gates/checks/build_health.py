@@ -22,7 +22,7 @@ from voxgate_gates.condition import ABSENT
 from voxgate_gates.coverage import coverage_facts
 from voxgate_gates.harness import SETTINGS
 from voxgate_gates.probe import Probe, Unjudged
-from voxgate_gates.processes import descendants, still_there
+from voxgate_gates.processes import Seen, descendants, still_there
 from voxgate_gates.waiting import ask_until
 
 __all__ = ["suite"]
@@ -93,9 +93,7 @@ async def leaves_nothing(probe: Probe) -> Mapping[str, object]:
             caller.settimeout(1.0)
             refuses = caller.connect_ex(("127.0.0.1", port)) != 0
         left = await asyncio.to_thread(still_there, started)
-        for pid, _ in left:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        _kill(left)
         count = len(left) or int(_is_alive(process.pid))
         return {"READY": True, "ENDED": True, "PORT_REFUSES": refuses, "PROCESSES_LEFT": count}
 
@@ -135,7 +133,7 @@ async def _ready_port(process: asyncio.subprocess.Process) -> int:
 
 @asynccontextmanager
 async def _serving(command: tuple[str, ...], *words: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """``voxgate serve`` in a session of its own; whatever is left of that is killed in the end."""
+    """``voxgate serve`` in a session of its own; whatever is left of that, or descends from it, is killed in the end."""
     with tempfile.TemporaryDirectory(prefix="voxgate-gates-") as folder:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -151,6 +149,7 @@ async def _serving(command: tuple[str, ...], *words: str) -> AsyncIterator[async
         try:
             yield process
         finally:
+            _kill(await asyncio.to_thread(descendants, process.pid))  # before they lose their parent, and are not found
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.communicate()
@@ -161,6 +160,12 @@ def _settings(folder: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
     own = {"VOXGATE_ENV": "dev", "VOXGATE_DATA_DIR": str(Path(folder).resolve()), "VOXGATE_FANOUT_FILE": os.devnull}
     return {**inherited, **own}
+
+
+def _kill(seen: Seen) -> None:
+    for pid, _ in seen:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _is_alive(group: int) -> bool:

@@ -134,7 +134,9 @@ async def token_ttl(probe: Probe) -> Mapping[str, object]:
 async def token_ttl_capped(probe: Probe) -> Mapping[str, object]:
     answer = await _ask(probe, origin=probe.target.origin, bearer=probe.target.key, sub="gate-cap", ttl=TOO_LONG)
     facts = _ttl_facts(probe, answer)
-    is_refused = answer.status in REFUSED_AS_UNFIT
+    is_refused = answer.status in REFUSED_AS_UNFIT and not facts["ENVELOPE_FAULTS"]
+    if is_refused:
+        await probe.mint(sub="gate-cap")  # it is the life that was refused only where the same without one is granted
     return {**facts, "GRANTED_TTL": 0 if is_refused else facts["TTL"]}
 
 
@@ -200,7 +202,7 @@ async def revoke_issuer(probe: Probe) -> Mapping[str, object]:
 @suite.check(
     "secrets-never-echoed",
     promise="No answer, good or bad, holds the caller's API key or the signing secret.",
-    condition="[TOKEN_STATUS] == 200 && [LEAKS] == []",
+    condition="[TOKEN_STATUS] == 200 && [NOT_THERE] == [] && [LEAKS] == []",
     advice="Find where the named answer copies request headers or settings into its body or headers.",
     severity=Severity.CRITICAL,
     needs=[Need.KEY, Need.ORIGIN],
@@ -224,7 +226,9 @@ async def secrets_never_echoed(probe: Probe) -> Mapping[str, object]:
     }
     _hide_token(probe, answers["a token"])
     leaks = [name for name, answer in answers.items() if probe.leaks_key(answer)]
-    return {"TOKEN_STATUS": answers["a token"].status, "LEAKS": leaks}
+    # A route that is not there has nothing to echo, and proves nothing.
+    not_there = [name for name, answer in answers.items() if answer.status == 404 and name != "404"]
+    return {"TOKEN_STATUS": answers["a token"].status, "NOT_THERE": not_there, "LEAKS": leaks}
 
 
 def _hide_token(probe: Probe, answer: Answer) -> str | None:

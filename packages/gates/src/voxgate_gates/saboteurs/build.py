@@ -95,7 +95,7 @@ os.execvp(command[0], command)
 
 _RUNS_AWAY: Final = """
 import signal, subprocess, sys, time
-child = subprocess.Popen(sys.argv[1:])
+child = subprocess.Popen(sys.argv[1:], start_new_session=MOVES)
 if "serve" in sys.argv and "0" in sys.argv:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 sys.exit(child.wait())
@@ -182,7 +182,14 @@ SABOTEURS: Final = (
         name="runs-on",
         story="The process that is told to stop ends, and the one that serves does not.",
         part=Part.COMMAND,
-        command=wrapped(_RUNS_AWAY),
+        command=wrapped(_RUNS_AWAY.replace("MOVES", "False")),
+    ),
+    Saboteur(
+        check="build.leaves-nothing",
+        name="moves-away",
+        story="The process that serves moves to a session of its own, where a signal to its group does not find it.",
+        part=Part.COMMAND,
+        command=wrapped(_RUNS_AWAY.replace("MOVES", "True")),
     ),
     Saboteur(
         check="build.coverage-floor",
