@@ -12,6 +12,8 @@ def project(tmp_path: Path) -> Path:
     module = tmp_path / "packages" / "a" / "src" / "a" / "b.py"
     module.parent.mkdir(parents=True)
     module.write_text("x = 1\n")
+    (tmp_path / "tests" / "a").mkdir(parents=True)
+    (tmp_path / "tests" / "a" / "test_b.py").write_text("def test_x(): pass\n")
     (tmp_path / "pyproject.toml").write_text("[tool.coverage.report]\nfail_under = 90\n")
     (tmp_path / "build").mkdir()
     (tmp_path / COVERAGE).write_text(json.dumps({"totals": {"percent_covered": 92.346}}))
@@ -34,6 +36,13 @@ def test_a_run_of_other_sources_does_not(project: Path, change: str) -> None:
             module.with_name("c.py").write_text("")
         case _:
             module.rename(module.with_name("d.py"))
+    assert not has_coverage(project)
+
+
+@pytest.mark.parametrize("change", ["edited", "removed"])
+def test_a_run_of_other_tests_does_not_either(project: Path, change: str) -> None:
+    test = project / "tests" / "a" / "test_b.py"
+    test.write_text("") if change == "edited" else test.unlink()
     assert not has_coverage(project)
 
 

@@ -12,20 +12,21 @@ COVERAGE: Final = Path("build/coverage.json")
 """Coverage's own JSON report, seen from the project."""
 
 SOURCES: Final = Path("build/coverage.sources")
-"""The digest of the sources that were measured."""
+"""The digest of the sources that were measured, and of the tests that did it."""
 
 
 def has_coverage(project: Path | None) -> bool:
-    """Whether the tests of a project were run here, and its sources have not changed since."""
+    """Whether the tests of a project were run here, and neither they nor its sources have changed since."""
     if project is None or not (project / COVERAGE).is_file() or not (project / SOURCES).is_file():
         return False
     return (project / SOURCES).read_text("utf-8", "replace").strip() == sources_digest(project)
 
 
 def sources_digest(project: Path) -> str:
-    """SHA-256 over the names and contents of every Python module of the packages, in the order of their paths."""
+    """SHA-256 over the names and contents of every Python module of the packages and the tests, in the order of their paths."""
     digest = hashlib.sha256()
-    for path in sorted((project / "packages").glob("*/src/**/*.py")):
+    modules = (*(project / "packages").glob("*/src/**/*.py"), *(project / "tests").glob("**/*.py"))
+    for path in sorted(modules):
         digest.update(path.relative_to(project).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 

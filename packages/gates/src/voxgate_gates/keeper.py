@@ -35,7 +35,7 @@ REAP_SECONDS = 2.0
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-_TICK = 0.01
+_SIGNALS = 64  # that are read at once, a byte each
 
 
 def main(arguments: list[str]) -> int:
@@ -72,8 +72,8 @@ def _keep(control: int, listener: int, data_dir: str, command: list[str], wakeup
     try:
         is_asked = _wait(server, control, wakeup)
     finally:
-        _stop(server)
-        _kill_strays()
+        _stop(server, wakeup)
+        _kill_strays(wakeup)
     if is_asked:
         return 0
     status = server.returncode
@@ -98,17 +98,16 @@ def _wait(server: "subprocess.Popen[bytes]", control: int, wakeup: int) -> bool:
         ready, _, _ = select.select([control, wakeup], [], [])
         if control in ready and not os.read(control, 1):
             return True
-        if wakeup in ready and signal.SIGTERM in os.read(wakeup, 64):
+        if wakeup in ready and signal.SIGTERM in os.read(wakeup, _SIGNALS):
             return True
     return False
 
 
-def _stop(server: "subprocess.Popen[bytes]") -> None:
-    _signal_group(server.pid, signal.SIGTERM)
-    # A poll, because wait() with a timeout is one inside anyway, and this must not be cut short by a signal.
+def _stop(server: "subprocess.Popen[bytes]", wakeup: int) -> None:
     deadline = time.monotonic() + GRACE_SECONDS
-    while server.poll() is None and time.monotonic() < deadline:
-        select.select([], [], [], _TICK)
+    _signal_group(server.pid, signal.SIGTERM)
+    while server.poll() is None and _wait_for_signal(wakeup, deadline):
+        pass
     _signal_group(server.pid, signal.SIGKILL)
     server.wait(REAP_SECONDS)
 
@@ -119,7 +118,7 @@ def _signal_group(group: int, number: int) -> None:
         os.killpg(group, number)
 
 
-def _kill_strays() -> None:
+def _kill_strays(wakeup: int) -> None:
     """Kill and reap whatever has been left to this process, until nothing is."""
     deadline = time.monotonic() + REAP_SECONDS
     while time.monotonic() < deadline:
@@ -130,8 +129,16 @@ def _kill_strays() -> None:
             reaped, _ = os.waitpid(-1, os.WNOHANG)
         except ChildProcessError:
             return
-        if not reaped:
-            select.select([], [], [], _TICK)
+        if not reaped and not _wait_for_signal(wakeup, deadline):
+            return
+
+
+def _wait_for_signal(wakeup: int, deadline: float) -> bool:
+    """Until a signal comes, such as that of a child that ended; ``False`` when none came before ``deadline``."""
+    ready, _, _ = select.select([wakeup], [], [], max(0.0, deadline - time.monotonic()))
+    if ready:
+        os.read(wakeup, _SIGNALS)
+    return bool(ready)
 
 
 def _children() -> list[int]:
