@@ -165,6 +165,20 @@ async def test_a_running_target_is_judged_with_a_key_from_the_environment(tmp_pa
     assert made.operator_key not in out.decode()
 
 
+@pytest.mark.parametrize(("more", "code"), [((), 1), (("--env", "prod"), 1), (("--env", "dev"), 0)])
+async def test_a_gateway_in_dev_is_told_from_a_broken_one(tmp_path: Path, more: tuple[str, ...], code: int) -> None:
+    made = Credentials()
+    async with FakeGateway(made.environment("dev")) as gateway:
+        command = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", "from voxgate_gates.commands import gates; gates()",
+            "--target", gateway.url, "--origin", ORIGIN, "--only", "security", "--report-dir", str(tmp_path), *more,
+            env={**os.environ, "VOXGATE_GATE_KEY": made.operator_key}, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, _ = await command.communicate()
+    assert command.returncode == code
+    assert (b"judge it with --env dev" in out) is (more == ())
+
+
 async def test_an_interrupt_still_writes_the_reports(tmp_path: Path) -> None:
     made = Credentials()
     async with FakeGateway(made.environment("prod"), credential_seconds=60) as gateway:

@@ -57,6 +57,12 @@ def test_a_target_is_held_to_production_and_its_key_is_where_it_usually_is() -> 
     assert (made.environment, target_of(made).environment, target_of(made).key) == ("prod", "prod", "usual")
 
 
+def test_whether_somebody_named_the_environment_is_known() -> None:
+    assert plan(Options(target="https://given.test")).is_assumed
+    assert not plan(Options(target="https://given.test", environment="prod")).is_assumed
+    assert not plan(Options(target="https://given.test"), Configuration(environment="preview")).is_assumed
+
+
 def test_the_file_is_followed() -> None:
     made = plan(Options(names_file=True), CONFIGURED)
     target = target_of(made)

@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 
 from voxgate_gates import __version__
+from voxgate_gates.assumed import assumption_note
 from voxgate_gates.check import Check, Need
 from voxgate_gates.checks import ALL_CHECKS
 from voxgate_gates.configuration import FILE, MAX_BYTES, Configuration, ConfigurationError, parse_configuration
@@ -227,9 +228,12 @@ async def _judge(plan: Plan, tools: _Tools, target: Target, stop: asyncio.Event,
         coverage=has_coverage(tools.project),
     )
     async with _with_shim(plan, target) as ready:
-        return await run_checks(
+        report = await run_checks(
             ready, plan.checks, version=__version__, strict=plan.strict, stop=stop, progress=progress
         )
+        is_far = plan.target is not None and plan.is_assumed and not stop.is_set()
+        note = await assumption_note(report, ready, plan.checks) if is_far else ""
+        return replace(report, notes=(*report.notes, note)) if note else report
 
 
 @asynccontextmanager

@@ -63,6 +63,8 @@ class Plan:
 
     checks: tuple[Check, ...]
     environment: str
+    is_assumed: bool
+    """Whether nobody said which environment it is."""
     strict: bool
     target: Target | None
     routes: Routes
@@ -92,7 +94,8 @@ def made_plan(
     if remote_php is None:  # such a backend is judged where one is named, or one of these checks is
         chosen = tuple(check for check in chosen if Need.REMOTE_PHP not in check.needs or check.id in only)
     url = options.target or configuration.url
-    held_to = options.environment or configuration.environment or (FAR_ENVIRONMENT if url else OWN_ENVIRONMENT)
+    named = options.environment or configuration.environment
+    held_to = named or (FAR_ENVIRONMENT if url else OWN_ENVIRONMENT)
     if url is None and (options.origin or options.other_origin):
         raise PlanError("--origin and --other-origin go with --target; a started server has its own")
 
@@ -124,6 +127,7 @@ def made_plan(
     return Plan(
         checks=chosen,
         environment=held_to,
+        is_assumed=named is None,
         strict=options.strict or configuration.strict,
         target=target,
         routes=configuration.routes,
