@@ -1,21 +1,24 @@
 """The docs gate on this very repository, and on copies of it that were spoiled."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.gates.samples import needs_gateway
+from tests.gates.test_hostile_target import answering, whole
 from voxgate_gates import Check, Target, Verdict, run_checks
 from voxgate_gates.check import Need
-from voxgate_gates.checks.docs import suite
+from voxgate_gates.checks.docs import METRICS, SUMMARY, UPTIME, suite
 from voxgate_gates.project import has_site_tools
-from voxgate_gates.saboteurs.docs import SABOTEURS
+from voxgate_gates.saboteurs.docs import SABOTEURS, _replaced
 from voxgate_gates.saboteurs.selftest import NOT_COPIED
 
 ROOT = Path(__file__).resolve().parents[3]
 CHECKS = {check.id: check for check in suite}
 TEXTUAL = [check for check in suite if Need.KEY not in check.needs and not check.slow]
+NOTES = "docs/release-notes/*.md"
 SLOW = [check for check in suite if check.slow]
 
 
@@ -52,6 +55,54 @@ async def test_an_edited_document_is_caught_and_nothing_else_is_said(check: Chec
     fallen = {name for name, said in (await verdicts(copy, TEXTUAL)).items() if said.startswith("fail")}
     assert check.id in fallen
     assert fallen <= {check.id, *saboteur.related}
+
+
+LIES = [
+    ("cross-links", "README.md", "](docs/OPS_RUNBOOK.md)", " docs/OPS_RUNBOOK.md)"),
+    ("cross-links", SUMMARY, "`CHANGELOG.md`", "CHANGELOG.md"),
+    ("release-notes", NOTES, "## Known gaps", "<!-- ## Known gaps -->"),
+    ("release-notes", NOTES, "## Known gaps", "## Known gaps\n\n## And so on"),
+    ("release-notes", NOTES, "`realtime`", "<!-- `realtime` -->"),
+    ("executive-summary", SUMMARY, "`packages/engine`", "`packages/enigma`"),
+    ("uptime-workflow", UPTIME, "TRIES: 3", "TRIES: 1"),
+    ("uptime-workflow", UPTIME, "            gh issue close", "            # gh issue close"),
+    (
+        "uptime-workflow",
+        UPTIME,
+        "PAUSE_SECONDS: 20",
+        'PAUSE_SECONDS: 20\n          ELSEWHERE: "https://voice.example.com"',
+    ),
+]
+"""What words alone would let pass: the check, the document, and what is put in place of what."""
+
+
+@pytest.mark.parametrize(("name", "document", "old", "new"), LIES)
+async def test_a_document_is_held_to_more_than_its_words(
+    name: str, document: str, old: str, new: str, copy: Path
+) -> None:
+    _replaced(document, old, new)(copy)
+    found = await verdicts(copy, [CHECKS[f"docs.{name}"]])
+    assert found[f"docs.{name}"].startswith("fail")
+
+
+@pytest.mark.parametrize(
+    ("row", "fallen"),
+    [
+        ("| `voxgate_turns_total` | counter |  | Turns that were completed. |", False),
+        ("| `voxgate_turns_total` | gauge |  | Turns that were completed. |", True),
+        ("| `voxgate_turns_total` | counter |  |  |", True),
+        ("The metric `voxgate_turns_total` is a counter.", True),
+    ],
+)
+async def test_a_metric_is_held_to_its_row(row: str, fallen: bool, tmp_path: Path) -> None:
+    page = tmp_path / METRICS
+    page.parent.mkdir(parents=True)
+    page.write_text(f"| metric | type | labels | meaning |\n|---|---|---|---|\n{row}\n", "utf-8")
+    shown = b"# HELP voxgate_turns_total T.\n# TYPE voxgate_turns_total counter\nvoxgate_turns_total 0\n"
+    async with answering(lambda _: whole(shown)) as target:
+        target = replace(target, key="vk_a-key-of-somebody", project=tmp_path)
+        report = await run_checks(target, [CHECKS["docs.metrics-documented"]], version="test")
+    assert (report.verdict is Verdict.FAIL) is fallen
 
 
 async def test_without_a_project_everything_is_skipped() -> None:

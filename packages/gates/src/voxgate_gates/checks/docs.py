@@ -6,6 +6,7 @@ Judges files of the project, and asks the project's own tools where text alone c
 import asyncio
 import json
 import os
+import re
 import sys
 import tempfile
 import tomllib
@@ -21,10 +22,16 @@ from voxgate_gates.documents import (
     env_value,
     heading_ids,
     links_of,
+    metrics_of,
     missing_words,
+    places_of,
+    prose,
     release_name,
+    sections_of,
     security_faults,
     summary_faults,
+    unlinked,
+    uptime_faults,
 )
 from voxgate_gates.probe import Probe, Unjudged
 
@@ -141,14 +148,20 @@ async def cross_links(probe: Probe) -> Mapping[str, object]:
     wanted = {
         CHANGELOG: (notes, "README.md"),
         "README.md": (CHANGELOG, SUMMARY, notes, DECISIONS, SECURITY, RUNBOOK, OBSERVABILITY),
-        notes: ("AUDIT_EXECUTIVE_SUMMARY.md", "adr/index.md", "SECURITY.md", CHANGELOG),
-        SUMMARY: (notes.removeprefix("docs/"), "adr/index.md", "SECURITY.md", CHANGELOG),
+        notes: ("AUDIT_EXECUTIVE_SUMMARY.md", "adr/index.md", "SECURITY.md"),
+        SUMMARY: (notes.removeprefix("docs/"), "adr/index.md", "SECURITY.md"),
         DECISIONS: ("AUDIT_EXECUTIVE_SUMMARY.md", notes.removeprefix("docs/")),
     }
     missing = [
-        f"{name} does not name {word}"
-        for name, words in wanted.items()
-        for word in missing_words(_read(project, name), words)
+        f"{name} does not lead to {path}"
+        for name, paths in wanted.items()
+        for path in unlinked(_read(project, name), paths)
+    ]
+    # It is no page of the site, so that these two can name it and not link to it.
+    missing += [
+        f"{name} does not name {CHANGELOG}"
+        for name in (notes, SUMMARY)
+        if missing_words(prose(_read(project, name)), [f"`{CHANGELOG}`"])
     ]
     broken = [
         f"{name}: {fault}" for name in (*wanted, SECURITY, RUNBOOK, OBSERVABILITY) for fault in _broken(project, name)
@@ -189,8 +202,11 @@ async def adr_statuses(probe: Probe) -> Mapping[str, object]:
 )
 async def release_notes(probe: Probe) -> Mapping[str, object]:
     project = _project(probe)
-    words = ("## Verify it", "## Known gaps", "`security`", "`realtime`", "`build`", "`data`", "`docs`")
-    return {"MISSING": missing_words(_read(project, _notes(project)), words)}
+    text = _read(project, _notes(project))
+    sections = sections_of(text)
+    missing = [f"## {title}" for title in ("Verify it", "Known gaps") if not sections.get(title)]
+    gates = ("`security`", "`realtime`", "`build`", "`data`", "`docs`")
+    return {"MISSING": missing + missing_words(prose(text), gates)}
 
 
 @suite.check(
@@ -203,8 +219,10 @@ async def release_notes(probe: Probe) -> Mapping[str, object]:
 async def executive_summary(probe: Probe) -> Mapping[str, object]:
     from voxgate_gates.checks import ALL_CHECKS  # here: that module imports this one
 
-    known = {check.id for check in ALL_CHECKS}
-    return {"FAULTS": summary_faults(_read(_project(probe), SUMMARY), known)}
+    project = _project(probe)
+    text = _read(project, SUMMARY)
+    faults = summary_faults(text, {check.id for check in ALL_CHECKS})
+    return {"FAULTS": faults + [f"{path} is not there" for path in places_of(text) if not (project / path).exists()]}
 
 
 @suite.check(
@@ -274,16 +292,7 @@ async def env_examples(probe: Probe) -> Mapping[str, object]:
 )
 async def uptime_workflow(probe: Probe) -> Mapping[str, object]:
     text = _read(_project(probe), UPTIME)
-    words = (
-        "${{ vars.HEALTH_URL }}",
-        "TRIES",
-        "gh issue list",
-        "gh issue create",
-        "gh issue close",
-        "gh workflow enable",
-    )
-    urls = [word for word in text.split() if word.startswith(("http://", "https://"))]
-    return {"MISSING": missing_words(text, words), "LITERAL_URLS": urls}
+    return {"MISSING": uptime_faults(text), "LITERAL_URLS": re.findall(r"https?://[^\s\"'<>]+", text)}
 
 
 @suite.check(
@@ -294,14 +303,14 @@ async def uptime_workflow(probe: Probe) -> Mapping[str, object]:
     needs=[Need.PROJECT, Need.KEY],
 )
 async def metrics_documented(probe: Probe) -> Mapping[str, object]:
-    page = _read(_project(probe), METRICS)
+    documented = metrics_of(_read(_project(probe), METRICS))
     answer = await probe.http("GET", probe.target.routes.metrics, bearer=probe.target.key)
     lines = answer.content.decode("utf-8", "replace").splitlines()
-    names = [line.split()[2] for line in lines if line.startswith("# TYPE voxgate_")]
+    shown = re.findall(r"^# TYPE (voxgate_\w+) (\w+)$", "\n".join(lines), re.MULTILINE)
     return {
         "STATUS": answer.status,
-        "SHOWN": len(names),
-        "UNDOCUMENTED": [name for name in names if f"`{name}`" not in page],
+        "SHOWN": len(shown),
+        "UNDOCUMENTED": [name for name, kind in shown if documented.get(name) != kind],
     }
 
 
