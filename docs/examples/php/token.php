@@ -5,21 +5,36 @@ declare(strict_types=1);
 // A PHP page that gives its signed-in user a session token. The API key stays on the server.
 // VOXGATE=http://127.0.0.1:8080 KEY=vk_... php -S 127.0.0.1:8000
 
-$body = json_encode(['sub' => 'user-17', 'leash' => ['seconds' => 600]], JSON_THROW_ON_ERROR);
+ini_set('display_errors', '0'); // a warning belongs in the log: in the body it would be no JSON, and may tell too much
+
+function answer(int $status, array $body): never
+{
+    http_response_code($status);
+    header('Content-Type: application/json');
+    header('Cache-Control: no-store');
+    echo json_encode($body, JSON_THROW_ON_ERROR);
+    exit;
+}
+
+session_start(['cookie_httponly' => true, 'cookie_samesite' => 'Lax']);
+$user = $_SESSION['user'] ?? null; // whoever your own sign-in has put there
+if (!is_string($user)) {
+    answer(401, ['error' => 'sign in first']);
+}
+$asked = ['sub' => $user, 'leash' => ['seconds' => 600]];
+if (isset($_SERVER['HTTP_ORIGIN'])) {
+    $asked['origin'] = $_SERVER['HTTP_ORIGIN']; // the token is good on the page that asked for it alone
+}
 $context = stream_context_create(['http' => [
     'method' => 'POST',
-    'header' => "Authorization: Bearer " . getenv('KEY') . "\r\nContent-Type: application/json",
-    'content' => $body,
+    'header' => 'Authorization: Bearer ' . getenv('KEY') . "\r\nContent-Type: application/json",
+    'content' => json_encode($asked, JSON_THROW_ON_ERROR),
     'timeout' => 5,
     'ignore_errors' => true,
 ]]);
-$answer = file_get_contents(getenv('VOXGATE') . '/api/realtime/token', false, $context);
-$decoded = json_decode($answer === false ? '{}' : $answer, true);
-header('Content-Type: application/json');
-header('Cache-Control: no-store');
+$said = file_get_contents(getenv('VOXGATE') . '/api/realtime/token', false, $context);
+$decoded = $said === false ? null : json_decode($said, true);
 if (($decoded['success'] ?? false) !== true) {
-    http_response_code(502);
-    echo json_encode(['error' => $decoded['error']['message'] ?? 'the gateway did not answer']);
-    exit;
+    answer($said === false ? 503 : 502, ['error' => $decoded['error']['message'] ?? 'the gateway did not answer']);
 }
-echo json_encode(['token' => $decoded['data']['token'], 'url' => $decoded['data']['url']]);
+answer(200, ['token' => $decoded['data']['token'], 'url' => $decoded['data']['url']]);
