@@ -1,3 +1,4 @@
+import asyncio
 import re
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,9 +19,10 @@ HERE, THERE = node_id("0001"), node_id("0002")
 class Known:
     """A directory that knows one session, or can't be asked."""
 
-    def __init__(self, place: Place | None, *, fails: bool = False) -> None:
+    def __init__(self, place: Place | None, *, fails: bool = False, hangs: bool = False) -> None:
         self.place = place
         self.fails = fails
+        self.hangs = hangs
 
     async def announce(self, session_id: str) -> None:
         raise NotImplementedError
@@ -31,6 +33,8 @@ class Known:
     async def find(self, session_id: str) -> Place | None:
         if self.fails:
             raise VoxgateError("unavailable")
+        if self.hangs:
+            await asyncio.Event().wait()
         return self.place if session_id == "sess_1" else None
 
     async def nodes(self) -> tuple[Place, ...]:
@@ -77,6 +81,11 @@ async def test_a_client_without_an_event_asks_for_none() -> None:
     far = await found(Known(Place(THERE, "http://[::1]:4711")), None)
     assert far is not None
     assert far.url == "ws://[::1]:4711/realtime?resume=sess_1"
+
+
+async def test_a_directory_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("voxgate_gateway.elsewhere.FIND_SECONDS", 0.01)
+    assert await found(Known(None, hangs=True)) is None
 
 
 def test_processes_of_one_machine_know_each_other() -> None:

@@ -135,6 +135,25 @@ async def test_a_process_that_is_gone_is_not_waited_for() -> None:
             assert not relay.carries
         await t.away.gw.observer.any_closed.wait()
         assert [grant.session_id for grant in t.away.gw.observer.opened_grants] == ["sess-2"]
+        assert t.away.gw.observer.resumes == [("sess-2", "unknown")]
+
+
+async def test_a_session_that_ends_while_the_other_process_is_dialled_is_not_announced() -> None:
+    dialled, let_go = asyncio.Event(), asyncio.Event()
+
+    async def hold(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        dialled.set()
+        await let_go.wait()
+        writer.close()
+
+    async with two() as t, await asyncio.start_server(hold, "127.0.0.1", 0) as slow:
+        t.finder.port = slow.sockets[0].getsockname()[1]
+        async with t.away.client("ada-2", "sess-1", "event_2") as client:
+            await dialled.wait()
+            assert t.away.gw.realtime.revoke(lambda grant: grant.subject == "ada") == 1
+            let_go.set()
+            assert await refusal(client) == ("token_revoked", 4003)
+        assert not t.away.gw.observer.opened_grants
 
 
 async def test_who_was_carried_here_is_carried_no_further() -> None:

@@ -4,6 +4,7 @@ The key is a session token like any other, for the same subject, origin and limi
 share: the other one judges it as it judges every client's, and nothing else is agreed between them.
 """
 
+import asyncio
 import hashlib
 import logging
 import os
@@ -17,6 +18,9 @@ from voxgate_realtime import CARRIED, Far, Resume
 from voxgate_security import TokenIssuer, TokenRequest
 
 __all__ = ["NODE_BYTES", "Elsewhere", "machine", "node_id"]
+
+FIND_SECONDS: Final = 2.0
+"""How long a client that comes back waits for the directory: less than it may take to show its credential."""
 
 NATIVE: Final = "/realtime"
 MACHINE_CHARACTERS: Final = 16
@@ -37,9 +41,10 @@ class Elsewhere:
 
     async def __call__(self, asked: Resume, grant: Grant) -> Far | None:
         try:
-            place = await self._directory.find(asked.session_id)
-        except VoxgateError as error:
-            logger.warning("the session directory can't be asked", extra={"code": error.code})
+            async with asyncio.timeout(FIND_SECONDS):
+                place = await self._directory.find(asked.session_id)
+        except (VoxgateError, TimeoutError) as error:
+            logger.warning("the session directory can't be asked", extra={"reason": type(error).__name__})
             return None
         # Its address is one of this machine's own: from another machine the same would lead somewhere else.
         if place is None or place.node == self._node or _machine_of(place.node) != _machine_of(self._node):

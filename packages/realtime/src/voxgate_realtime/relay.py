@@ -11,7 +11,7 @@ from typing import Final, TypeVarTuple
 
 from picows import WSMsgType, WSTransport
 
-from voxgate_core import ERRORS, Grant, Trace, VoxgateError, current_trace
+from voxgate_core import ERRORS, Grant, ResumeOutcome, Trace, VoxgateError, current_trace
 from voxgate_realtime.carrying import Far, carried_code
 from voxgate_realtime.closing import ABNORMAL, REASONS, client_code, error_event, may_be_received, upstream_code
 from voxgate_realtime.connection import Connection, NoConnection
@@ -141,7 +141,9 @@ class Relay:
             self.session.grant = grant = grant if single_use else grant.for_connection()
             self.timers.cancel()
             self.connection.proven()
-            if far is None or not await self._carry(far):
+            if far is not None and await self._carry(far, grant):
+                return
+            if self.session.state is State.CONNECTING:  # it may have ended while the other process was dialled
                 self._welcome(grant)
                 url = context.upstream.url_for(self._model)
                 self._connected(await self._dial(url, context.upstream.headers))
@@ -151,7 +153,7 @@ class Relay:
             logger.exception("a session could not be opened")
             self.refuse(VoxgateError("internal_error"))
 
-    async def _carry(self, far: Far) -> bool:
+    async def _carry(self, far: Far, grant: Grant) -> bool:
         """Stand between the client and the process that holds its session; whether that one can be reached."""
         self.carries = True
         try:
@@ -160,6 +162,7 @@ class Relay:
             self.carries = False
             self.upstream.release()
             self.upstream = self._new_upstream()
+            self.tell(self.context.observer.resume_asked, grant, ResumeOutcome.UNKNOWN)
         return self.carries
 
     def _new_upstream(self) -> UpstreamSide:

@@ -34,7 +34,7 @@ def new(name: str, role: str, as_json: bool) -> None:
     try:
         plain, stored = new_key(name, role)
     except ConfigurationError as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError("; ".join(error.faults)) from None
     if as_json:
         click.echo(json.dumps({"name": name, "role": role, "key": plain, "stored": stored}))
         return
@@ -62,7 +62,7 @@ def rotate(prepare: bool, overlap: int, as_json: bool) -> None:
     try:
         ring = load_keyring(text) if text.strip() else None
     except ConfigurationError as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError("; ".join(error.faults)) from None
     now = int(time.time())
     if ring is None:
         ring = KeyRing.generate()
