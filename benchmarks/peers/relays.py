@@ -81,6 +81,7 @@ async def voxgate(upstream: str) -> AsyncIterator[Relay]:
             "VOXGATE_API_KEYS": f"bench:operator:{hashlib.sha256(key.encode()).hexdigest()}",
             "VOXGATE_UPSTREAM": upstream,
             "VOXGATE_MAX_SESSIONS": "4096",
+            "VOXGATE_MAX_SESSIONS_PER_TOKEN": "4096",
             "VOXGATE_DATA_DIR": folder,
             "VOXGATE_LOG_LEVEL": "warning",
         }

@@ -36,11 +36,12 @@ from voxgate_gateway.php import local_stub
 from voxgate_gateway.refusal_log import RefusalLines, RefusalLog
 from voxgate_gateway.routes import create_router
 from voxgate_gateway.session_log import SessionLog
-from voxgate_gateway.settings import Settings, unknown
+from voxgate_gateway.settings import Settings
 from voxgate_gateway.shared_plane import check_plane
 from voxgate_gateway.store.location import locate
 from voxgate_gateway.store.readers import ReaderGate
 from voxgate_gateway.store.tee import Tee
+from voxgate_gateway.strangers import unknown
 from voxgate_gateway.version import VERSION
 from voxgate_gateway.vitals import gateway_health
 from voxgate_observability import Health
@@ -196,7 +197,11 @@ def compose(
         verifier=verifier,
         upstream=upstream,
         refusal=partial(_render_refusal, refusals),
-        limits=RelayLimits(max_sessions=settings.max_sessions, resume_grace=settings.resume_seconds),
+        limits=RelayLimits(
+            max_sessions=settings.max_sessions,
+            max_sessions_per_token=settings.max_sessions_per_token,
+            resume_grace=settings.resume_seconds,
+        ),
         observer=Observers(SessionLog(), figures, *(() if around is None else around.observers), *recorders),
         events=None if fanout is None else Tee(fanout, figures, *recorders),
         clock=clock,

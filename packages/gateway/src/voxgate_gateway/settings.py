@@ -6,8 +6,7 @@ it gives up, so that one start shows all there is to mend.
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -19,7 +18,7 @@ from voxgate_gateway.store.modes import StoreMode
 from voxgate_realtime import DEFAULT_MODEL
 from voxgate_security import MissingOrigin
 
-__all__ = ["DEV_ORIGINS", "Settings", "load", "unknown"]
+__all__ = ["DEV_ORIGINS", "Settings", "load"]
 
 DEV_ORIGINS: Final = (
     "http://localhost:3000",
@@ -57,27 +56,6 @@ CommaList = Annotated[str, NoDecode, AfterValidator(_members)]
 
 MAX_DRAIN_SECONDS: Final = 300.0
 """Longer than any load balancer takes to notice."""
-
-
-PREFIX: Final = "VOXGATE_"
-
-GATES: Final = "VOXGATE_GATE_"
-"""What variables begin with that a `gates.toml` may name: any of them may be meant."""
-
-OTHER_NAMES: Final = (
-    "VOXGATE_ENGINE_API_KEY",
-    "VOXGATE_ISSUER_KEY",
-    "VOXGATE_KEY",
-    "VOXGATE_PHP_DATA_DIR",
-    "VOXGATE_RETENTION_CONFIG",
-    "VOXGATE_RETENTION_TEXTFILE",
-    "VOXGATE_UPTIME_KEY",
-    "VOXGATE_URL",
-)
-"""What the commands beside the gateway, the PHP shim and the examples read."""
-
-MOST_STRANGERS: Final = 10
-"""Variables that are named as unknown; whoever sets more has read none of them."""
 
 
 class Settings(BaseSettings):
@@ -136,6 +114,13 @@ class Settings(BaseSettings):
         "native", alias="VOXGATE_TOKEN_SINGLE_USE", description="where a token opens one session only"
     )
     max_sessions: int = Field(1000, alias="VOXGATE_MAX_SESSIONS", ge=1, le=100_000, description="live sockets at most")
+    max_sessions_per_token: int = Field(
+        16,
+        alias="VOXGATE_MAX_SESSIONS_PER_TOKEN",
+        ge=1,
+        le=100_000,
+        description="of them, those of one token, where a token opens several",
+    )
     resume_seconds: float = Field(
         30.0,
         alias="VOXGATE_RESUME_SECONDS",
@@ -323,25 +308,6 @@ def load(environ: Mapping[str, str]) -> Settings:
         unreadable = {fault["loc"][0] for fault in error.errors(include_input=False)}
         rest = {name: value for name, value in given.items() if name not in unreadable}
         raise ConfigurationError([*faults, *Settings.model_validate(rest).faults()]) from None
-
-
-def unknown(environ: Mapping[str, str]) -> list[str]:
-    """A sentence for each variable that looks like a setting of voxgate's, and is none: a slip of the pen, most likely."""
-    known = [*(str(field.alias) for field in Settings.model_fields.values()), *OTHER_NAMES]
-    strangers = sorted(
-        name for name in environ if name.startswith(PREFIX) and name not in known and not name.startswith(GATES)
-    )
-    return [
-        f"{name} is no setting of voxgate's and changes nothing{_guess(name, known)}"
-        for name in strangers[:MOST_STRANGERS]
-    ]
-
-
-def _guess(name: str, known: Sequence[str]) -> str:
-    # Without what they all begin with, which makes any two names alike.
-    endings = [setting.removeprefix(PREFIX) for setting in known if setting.startswith(PREFIX)]
-    near = get_close_matches(name.removeprefix(PREFIX), endings, n=1)
-    return f": is {PREFIX}{near[0]} meant?" if near else ""
 
 
 def _faults(settings: Settings) -> Iterator[str]:
