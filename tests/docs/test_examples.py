@@ -21,9 +21,8 @@ import trustme
 import uvicorn
 from fastapi import FastAPI
 from openai import AsyncOpenAI
-from playwright.async_api import async_playwright
+from playwright.async_api import Route, async_playwright
 from standardwebhooks import Webhook
-from starlette.staticfiles import StaticFiles
 
 from tests.docs.pages import DOCS, ROOT
 from tests.gateway.rig import OPERATOR_KEY, ORIGIN, PREVIEW, Served, served
@@ -68,6 +67,26 @@ async def test_a_backend_gives_its_users_tokens(gateway: Served, monkeypatch: py
         unanswered = await http.post("/voice-token")
     assert (refused.status_code, unanswered.status_code) == (502, 503)
     assert OPERATOR_KEY not in refused.text
+
+
+@pytest.mark.parametrize(("key", "why"), [("vk_wrong", "no token: 401"), (OPERATOR_KEY, "no turn with")])
+async def test_a_spoken_turn_that_fails_says_why_in_one_line(
+    gateway: Served, key: str, why: str, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closing:
+        nowhere = f"http://127.0.0.1:{closing.getsockname()[1]}"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(EXAMPLES / "python" / "spoken_turn.py")),
+        *(gateway.url if key == "vk_wrong" else nowhere, str(CLIP)),
+        cwd=tmp_path,
+        env={"KEY": key},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, complaint = await process.communicate()
+    assert process.returncode == 1
+    assert complaint.decode().startswith(why)
+    assert complaint.decode().count("\n") == 1
+    assert os.listdir(tmp_path) == []
 
 
 async def test_a_webhook_believes_its_gateway_alone_and_takes_an_event_once(
@@ -118,14 +137,53 @@ async def test_openais_own_client_needs_another_address_and_key_alone(gateway: S
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
-async def test_a_page_gets_a_token_of_a_backend_and_its_session_back_after_a_cut_without_ever_seeing_a_key(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_the_page_and_its_backend_get_an_answer_as_they_stand_or_show_why_not(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    shutil.copy(EXAMPLES / "page" / "session.js", tmp_path)
-    (tmp_path / "index.html").write_text("<!doctype html><title>page</title><script src=session.js></script>")
-    backend = module("token_from_backend.py").app
-    backend.mount("/", StaticFiles(directory=tmp_path, html=True))
-    async with serving(backend) as site:
+    monkeypatch.setenv("KEY", OPERATOR_KEY)
+    shown: list[str] = []
+    async with serving(module("token_from_backend.py").app) as site, async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for allowed in (site, "http://localhost:1"):
+            async with served({**PREVIEW, "ALLOWED_ORIGINS": allowed}) as gateway:
+                monkeypatch.setenv("VOXGATE", gateway.url)
+                page = await browser.new_page()
+                await page.goto(site)
+                await page.get_by_role("button").click()
+                await page.wait_for_function("/[?}]$/.test(document.querySelector('output').value)")
+                shown.append(await page.locator("output").evaluate("output => output.value"))
+                if allowed != site:  # a token that is bound to no page gets no further, and the browser says no more
+                    await page.route("**/voice-token", unbound := Unbound(gateway))
+                    await page.get_by_role("button").click()
+                    await page.wait_for_function("document.querySelector('output').value.startsWith('refused')")
+                    shown.append(await page.locator("output").evaluate("output => output.value"))
+                    assert unbound.asked == 1
+        await browser.close()
+    assert shown == [
+        "Hello, I can hear you. How may I help you today?",
+        'no token: 502 {"detail":"the token may not be bound to this origin"}',
+        "refused: 1006 ",
+    ]
+
+
+class Unbound:
+    """A backend that gives out tokens for any page."""
+
+    def __init__(self, gateway: Served) -> None:
+        self.gateway = gateway
+        self.asked = 0
+
+    async def __call__(self, route: Route) -> None:
+        self.asked += 1
+        url = self.gateway.url.replace("http", "ws", 1) + "/realtime"
+        await route.fulfill(json={"token": await self.gateway.token(), "url": url})
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
+async def test_a_page_gets_its_session_back_after_a_cut_without_ever_seeing_a_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serving(module("token_from_backend.py").app) as site:
         async with served({**PREVIEW, "ALLOWED_ORIGINS": site}) as gateway, async_playwright() as playwright:
             monkeypatch.setenv("VOXGATE", gateway.url)
             monkeypatch.setenv("KEY", OPERATOR_KEY)
@@ -133,7 +191,6 @@ async def test_a_page_gets_a_token_of_a_backend_and_its_session_back_after_a_cut
             page = await browser.new_page()
             seen: list[str] = []
             page.on("response", lambda response: seen.append(response.url))
-            await page.context.add_cookies([{"name": "session", "value": "ada", "url": site}])
             await page.goto(site)
             await page.evaluate(
                 """async () => {
@@ -142,7 +199,7 @@ async def test_a_page_gets_a_token_of_a_backend_and_its_session_back_after_a_cut
                         const look = () => events.some(wanted) ? found() : setTimeout(look, 10);
                         look();
                     });
-                    window.session = await openSession("/voice-token", { onEvent: (event) => events.push(event) });
+                    session = await openSession("/voice-token", { onEvent: (event) => events.push(event) });
                     await heard((event) => event.type === "session.created");
                 }"""
             )

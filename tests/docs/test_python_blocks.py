@@ -38,3 +38,14 @@ def test_every_file_that_a_page_includes_is_there() -> None:
         for line in page.read_text("utf-8").splitlines():
             if line.startswith("--8<-- "):
                 assert (ROOT / line.split('"')[1]).is_file(), f"{page.name}: {line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_file_that_a_page_includes_is_named_above_it(page: Path) -> None:
+    """A code host shows the line alone; the runbook says instead where each file goes on a server."""
+    text = page.read_text("utf-8")
+    for line in text.splitlines():
+        if line.startswith("--8<-- ") and page.name != "OPS_RUNBOOK.md":
+            name = Path(line.split('"')[1])
+            before = text.partition(line)[0].rpartition("```")[0].rpartition("```")[2]
+            assert f"`{name}`" in before or (f"`{name.name}`" in before and f"`{name.parent}`" in before), line

@@ -3,7 +3,8 @@
 const KEPT = 1000; // events that may have to be sent again
 const PAUSES = [0, 1, 2, 4, 8]; // seconds before each try to come back
 
-// Resolves when the session is open. `onEvent` gets every event, and at the end {type: "closed", code, reason}.
+// Resolves when the session is open; rejects with the reason when there is no token or the gateway refuses.
+// `onEvent` gets every event, and at the end {type: "closed", code, reason}.
 async function openSession(tokenUrl, { onEvent }) {
   let socket, sessionId, lastEventId;
   let sent = []; // [number, text] of the latest events
@@ -11,7 +12,7 @@ async function openSession(tokenUrl, { onEvent }) {
 
   async function connect() {
     const answer = await fetch(tokenUrl, { method: "POST" }); // the cookie of your own session goes along
-    if (!answer.ok) throw new Error(`no token: ${answer.status}`);
+    if (!answer.ok) throw new Error(`no token: ${answer.status} ${await answer.text()}`);
     const { token, url } = await answer.json();
     const address = new URL(url);
     if (sessionId) address.searchParams.set("resume", sessionId);

@@ -2,10 +2,11 @@
 
 declare(strict_types=1);
 
-// A PHP page that gives its signed-in user a session token. The API key stays on the server.
-// VOXGATE=http://127.0.0.1:8080 KEY=vk_... php -S 127.0.0.1:8000
+// A PHP page that gives its signed-in user a session token. The API key stays on the server. Needs nothing but PHP 8.1:
+// VOXGATE=http://127.0.0.1:8080 KEY=vk_... php -S 127.0.0.1:3000 -t docs/examples/php
 
-ini_set('display_errors', '0'); // a warning belongs in the log: in the body it would be no JSON, and may tell too much
+ini_set('display_errors', '0'); // a warning in the body would break the JSON, and may tell too much
+ini_set('log_errors', '1');
 
 function answer(int $status, array $body): never
 {
@@ -17,7 +18,8 @@ function answer(int $status, array $body): never
 }
 
 session_start(['cookie_httponly' => true, 'cookie_samesite' => 'Lax']);
-$user = $_SESSION['user'] ?? null; // whoever your own sign-in has put there
+// Put your own session check here: without one, anybody gets tokens at your expense.
+$user = $_SESSION['user'] ?? null;
 if (!is_string($user)) {
     answer(401, ['error' => 'sign in first']);
 }

@@ -1,5 +1,6 @@
 """One spoken turn: ask with a WAV file (24 kHz, mono, 16 bit), hear the answer, keep it as answer.wav.
 
+Needs `pip install httpx websockets`:
 KEY=vk_… python spoken_turn.py http://127.0.0.1:8080 question.wav
 """
 
@@ -12,6 +13,7 @@ import wave
 
 import httpx
 from websockets.asyncio.client import connect
+from websockets.exceptions import WebSocketException
 
 RATE = 24_000
 
@@ -20,7 +22,9 @@ async def main(gateway: str, question: str) -> None:
     headers = {"Authorization": f"Bearer {os.environ['KEY']}"}
     async with httpx.AsyncClient() as client:
         answer = await client.post(f"{gateway}/api/realtime/token", headers=headers, json={"sub": "quickstart"})
-    token = answer.raise_for_status().json()["data"]["token"]
+    if answer.status_code != 200:
+        raise SystemExit(f"no token: {answer.status_code} {answer.text}")
+    token = answer.json()["data"]["token"]
     with wave.open(question, "rb") as file:
         assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (RATE, 1, 2), "24 kHz, mono, 16 bit"
         audio = file.readframes(file.getnframes())
@@ -57,4 +61,7 @@ async def main(gateway: str, question: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:3]))
+    try:
+        asyncio.run(main(*sys.argv[1:3]))
+    except (httpx.TransportError, WebSocketException, OSError) as error:
+        raise SystemExit(f"no turn with {sys.argv[1]}: {error}") from None

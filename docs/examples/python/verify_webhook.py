@@ -1,6 +1,7 @@
-"""A webhook that believes only what its gateway signed (Standard Webhooks). Needs `pip install fastapi standardwebhooks`.
+"""A webhook that believes only what its gateway signed (Standard Webhooks).
 
-WEBHOOK_SECRET=whsec_… uvicorn verify_webhook:app
+Needs `pip install fastapi standardwebhooks uvicorn`:
+WEBHOOK_SECRET=whsec_… uvicorn --app-dir docs/examples/python --port 9000 verify_webhook:app
 """
 
 import os
