@@ -35,6 +35,11 @@ def test_every_session_named_in_a_command_exists(path: Path) -> None:
             assert name.partition("(")[0] in sessions(), f"{path.relative_to(ROOT)}: there is no nox session {name}"
 
 
+@documents
+def test_no_figure_is_left_to_be_filled_in(path: Path) -> None:
+    assert re.findall(r"@[A-Z]+@", path.read_text("utf-8")) == []
+
+
 def test_every_changelog_fragment_can_be_collected() -> None:
     settings = PYPROJECT["tool"]["scriv"]
     fragments = sorted((ROOT / settings["fragment_directory"]).glob("2*.md"))
