@@ -43,7 +43,7 @@ def test_the_version_is_the_one_of_all_packages(capsys: pytest.CaptureFixture[st
 
 
 def test_a_configuration_that_cannot_work_exits_2_and_lists_the_faults() -> None:
-    ended = run("serve", VOXGATE_ENV="prod")
+    ended = run("serve", "--port", "0", VOXGATE_ENV="prod")
     assert ended.returncode == 2
     assert ended.stdout == ""
     for name in ("JWT_SECRET", "VOXGATE_API_KEYS", "ALLOWED_ORIGINS"):
