@@ -13,6 +13,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from voxgate_gates.check import Need, Suite
 from voxgate_gates.documents import (
@@ -114,7 +115,21 @@ def _quiet() -> dict[str, str]:
 
 
 async def _facts(project: Path) -> dict[str, Any]:
-    """What the code says of itself. Raises :class:`Unjudged` where it can't be asked."""
+    """What the code says of itself, asked once for all checks of a run. Raises :class:`Unjudged` where it can't be asked."""
+    asked = _asked.setdefault(asyncio.get_running_loop(), {})
+    if project not in asked or (asked[project].done() and not _succeeded(asked[project])):
+        asked[project] = asyncio.create_task(_ask_code(project))
+    return await asyncio.shield(asked[project])  # one check's end is not the other's
+
+
+_asked: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Path, asyncio.Task[dict[str, Any]]]] = WeakKeyDictionary()
+
+
+def _succeeded(task: asyncio.Task[dict[str, Any]]) -> bool:
+    return not task.cancelled() and task.exception() is None
+
+
+async def _ask_code(project: Path) -> dict[str, Any]:
     status, said = await _tool(project, REFERENCE, "--facts")
     try:
         facts: dict[str, Any] = json.loads(said)
