@@ -70,13 +70,8 @@ async def serve_workers(
             listener=listener,
             ready=lambda: print_ready(url, dev_key),
             stop=stop,
-            patience=patience_with(settings),
+            patience=settings.drain_seconds + PATIENCE_SECONDS,  # it drains first, and has all its own time after that
         )
-
-
-def patience_with(settings: Settings) -> float:
-    """Seconds from SIGTERM to SIGKILL of a worker: it drains first, and has all its own time to stop after that."""
-    return settings.drain_seconds + PATIENCE_SECONDS
 
 
 def worker_environment(settings: Settings, control: Control) -> tuple[dict[str, str], str | None]:

@@ -6,10 +6,10 @@ Pure ASGI. Stands inside the layer that renders refusals and outside the one tha
 from collections.abc import Callable
 from typing import Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voxgate_core import VoxgateError
-from voxgate_responder import REFUSAL_KEY
+from voxgate_gateway.hearing import hear_out
 
 __all__ = ["TOKEN_PATHS", "TokenDecisions"]
 
@@ -30,16 +30,8 @@ class TokenDecisions:
             await self._app(scope, receive, send)
             return
 
-        async def noting(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                if message["status"] == ISSUED:
-                    self._decided(None)
-                elif REFUSAL_KEY in scope:  # rendered inside already
-                    self._decided(scope[REFUSAL_KEY])
-            await send(message)
+        await hear_out(self._app, scope, receive, send, self._hear)
 
-        try:
-            await self._app(scope, receive, noting)
-        except VoxgateError as error:
-            self._decided(error)
-            raise
+    def _hear(self, status: int, refusal: VoxgateError | None) -> None:
+        if status == ISSUED or refusal is not None:
+            self._decided(None if status == ISSUED else refusal)

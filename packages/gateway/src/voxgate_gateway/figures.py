@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from voxgate_core import ERRORS, Event, Grant, ResumeOutcome, SessionClosed, VoxgateError
+from voxgate_core import ERRORS, Event, Grant, NullObserver, ResumeOutcome, SessionClosed, VoxgateError
 from voxgate_fanout import Fanout
 from voxgate_gateway.version import VERSION
 from voxgate_observability.catalogue import FIRST_AUDIO_BOUNDS, RELAY_BOUNDS, Histogram
@@ -28,7 +28,7 @@ CLOSE_CODES: Final = frozenset({1000, 1001, 1003, 1006, 1007, 1009}) | {kind.clo
 OUTCOMES: Final = ("delivered", "retried", "spilled", "dead", "unwanted")
 
 
-class Figures:
+class Figures(NullObserver):
     """Core's ``SessionObserver`` and ``EventSink``: hears what happens in sessions, and counts."""
 
     def __init__(self) -> None:
@@ -46,9 +46,6 @@ class Figures:
 
     def opened(self, grant: Grant) -> None:
         self._opened += 1
-
-    def detached(self, grant: Grant) -> None:
-        return None  # how many wait is read from the register
 
     def resume_asked(self, grant: Grant, outcome: ResumeOutcome) -> None:
         self._resumes[outcome.value] += 1

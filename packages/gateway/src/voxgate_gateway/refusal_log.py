@@ -8,10 +8,10 @@ Nothing of the request but its method and path is written down: no header, no qu
 import logging
 from typing import Final
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voxgate_core import Clock, Trace, VoxgateError, current_trace
-from voxgate_responder import REFUSAL_KEY
+from voxgate_gateway.hearing import hear_out
 
 __all__ = ["LINES_A_SECOND", "RefusalLines", "RefusalLog"]
 
@@ -74,13 +74,8 @@ class RefusalLog:
             await self._app(scope, receive, send)
             return
 
-        async def noting(message: Message) -> None:
-            if message["type"] == "http.response.start" and REFUSAL_KEY in scope:  # rendered inside already
-                self._lines.note(scope[REFUSAL_KEY], scope["method"], scope["path"])
-            await send(message)
+        def hear(_: int, refusal: VoxgateError | None) -> None:
+            if refusal is not None:
+                self._lines.note(refusal, scope["method"], scope["path"])
 
-        try:
-            await self._app(scope, receive, noting)
-        except VoxgateError as error:
-            self._lines.note(error, scope["method"], scope["path"])
-            raise
+        await hear_out(self._app, scope, receive, send, hear)

@@ -5,7 +5,7 @@ import logging
 from collections import deque
 from typing import Final
 
-from voxgate_core import Grant, ResumeOutcome, SessionClosed, SessionDirectory, VoxgateError, session_of_token
+from voxgate_core import Grant, NullObserver, SessionClosed, SessionDirectory, VoxgateError, session_of_token
 
 __all__ = ["SessionPlaces"]
 
@@ -15,7 +15,7 @@ MAX_BEHIND: Final = 10_000
 logger = logging.getLogger("voxgate.gateway")
 
 
-class SessionPlaces:
+class SessionPlaces(NullObserver):
     """Core's ``SessionObserver`` in front of a directory; :meth:`run` does the talking."""
 
     def __init__(self, directory: SessionDirectory) -> None:
@@ -24,21 +24,10 @@ class SessionPlaces:
         self._more = asyncio.Event()
 
     def opened(self, grant: Grant) -> None:
-        if session_of_token(grant.session_id) == grant.session_id:  # one of several of a token is looked for by nobody
-            self._say(grant.session_id, True)
-
-    def detached(self, grant: Grant) -> None:
-        return None
-
-    def resume_asked(self, grant: Grant, outcome: ResumeOutcome) -> None:
-        return None
-
-    def refused(self, error: VoxgateError) -> None:
-        return None
+        self._say(grant.session_id, True)
 
     def closed(self, summary: SessionClosed) -> None:
-        if session_of_token(summary.session_id) == summary.session_id:
-            self._say(summary.session_id, False)
+        self._say(summary.session_id, False)
 
     async def run(self) -> None:
         """Pass on what was said, in its order, until cancelled."""
@@ -56,6 +45,8 @@ class SessionPlaces:
             self._more.clear()
 
     def _say(self, session_id: str, is_here: bool) -> None:
+        if session_of_token(session_id) != session_id:
+            return  # one of several of a token: nobody looks for it
         if len(self._words) < MAX_BEHIND:
             self._words.append((session_id, is_here))
             self._more.set()

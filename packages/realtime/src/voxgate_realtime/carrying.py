@@ -6,15 +6,13 @@ dropped, and waits for it.
 """
 
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 
 from voxgate_core import Grant
-from voxgate_realtime.closing import may_be_received
+from voxgate_realtime.closing import FAILED, may_be_received
 from voxgate_realtime.handshake import Resume
 
 __all__ = ["Far", "Finder", "carried_code", "nowhere"]
-
-FAILED: Final = 1011
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from voxgate_core import ERRORS, VoxgateError
 
 __all__ = [
     "ABNORMAL",
+    "FAILED",
     "MAX_REASON",
     "REASONS",
     "client_code",

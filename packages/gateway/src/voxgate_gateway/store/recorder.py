@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Final
 
-from voxgate_core import Event, Grant, ResumeOutcome, SessionClosed, VoxgateError
+from voxgate_core import Event, Grant, NullObserver, VoxgateError
 from voxgate_gateway.store.modes import StoreMode, mode_for
 from voxgate_gateway.store.rows import KEPT, Waiting, session_of
 from voxgate_realtime.voice_events import SESSION_ENDED
@@ -45,7 +45,7 @@ REPORT_EVERY: Final = 1000
 logger = logging.getLogger("voxgate.store")
 
 
-class Recorder:
+class Recorder(NullObserver):
     """Core's ``EventSink`` and ``SessionObserver`` in front of ``write``, which stores some events or raises.
 
     It must be told of a session as an observer before that session's first event: only the grant says how much its
@@ -88,17 +88,7 @@ class Recorder:
         mode = min(mode, mode_for(self._mode, grant.scope), key=lambda one: one.rank)
         self._sessions[grant.session_id] = mode, connections + 1
 
-    def detached(self, grant: Grant) -> None:
-        return None
-
-    def resume_asked(self, grant: Grant, outcome: ResumeOutcome) -> None:
-        return None
-
-    def refused(self, error: VoxgateError) -> None:
-        return None
-
-    def closed(self, summary: SessionClosed) -> None:
-        return None  # its last event is still to come
+    # That a session closed says nothing here: its last event is still to come.
 
     def publish(self, event: Event) -> None:
         if event.type not in KEPT:
