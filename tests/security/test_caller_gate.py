@@ -15,7 +15,6 @@ from voxgate_security import (
     Role,
     new_key,
 )
-from voxgate_security.caller_gate import header_values
 
 ISSUER_KEY, ISSUER_STORED = new_key("backend", "issuer")
 OPERATOR_KEY, OPERATOR_STORED = new_key("ops", "operator")
@@ -107,9 +106,3 @@ async def test_a_missing_and_a_wrong_credential_come_before_the_role(operator: b
 
 async def test_a_credential_that_cannot_be_looked_up_lets_nobody_in() -> None:
     assert (await Door().refusal(bearer("unreachable"))).code == "unavailable"
-
-
-def test_every_line_of_a_header_counts_and_no_other_header() -> None:
-    headers = [(b"origin", b"a"), (b"x-origin", b"b"), (b"origin", b"c"), (b"Origin", b"d")]
-    assert header_values(headers, b"origin") == [b"a", b"c"]
-    assert header_values(headers, b"host") == []

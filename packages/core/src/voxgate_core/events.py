@@ -2,9 +2,24 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
-__all__ = ["Event", "EventSink", "NullSink"]
+__all__ = [
+    "SESSION_ENDED",
+    "SESSION_STARTED",
+    "TOOL_CALLED",
+    "TRANSCRIPT_COMPLETED",
+    "TURN_COMPLETED",
+    "Event",
+    "EventSink",
+    "NullSink",
+]
+
+SESSION_STARTED: Final = "voice.session.started"
+SESSION_ENDED: Final = "voice.session.ended"
+TRANSCRIPT_COMPLETED: Final = "voice.transcript.completed"
+TURN_COMPLETED: Final = "voice.turn.completed"
+TOOL_CALLED: Final = "voice.tool.called"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ MARK: Final = "."
 class Leash:
     """Limits that ride inside a token. ``None`` means the deployment's own limit applies.
 
-    ``seconds`` bounds a session's life, ``tokens`` its model tokens, ``spend`` its cost in US dollars,
-    ``session`` holds session settings that the client may not change.
+    ``seconds`` bounds a session's life, and is the one limit that the gateway holds a session to. ``tokens`` (model
+    tokens), ``spend`` (US dollars) and ``session`` (settings that came with a client secret) are carried along.
     """
 
     seconds: int | None = None

@@ -1,11 +1,11 @@
 """Judges callers of the gateway's own HTTP routes by their headers alone: origin, credential, role, in that order."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from voxgate_core import OriginGate, VoxgateError
+from voxgate_core import OriginGate, VoxgateError, header_values
 from voxgate_security.authenticators import Authenticators
 
-__all__ = ["RequestGate", "header_values"]
+__all__ = ["RequestGate"]
 
 
 class RequestGate:
@@ -30,8 +30,3 @@ class RequestGate:
         if not caller.role.issues_for_others:
             raise VoxgateError("role_refused", "this needs the key of a backend or an operator")
         return caller.subject
-
-
-def header_values(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
-    """The values of every line of one header, in their order. ``name`` is in lower case, as ASGI gives all names."""
-    return [value for key, value in headers if key == name]

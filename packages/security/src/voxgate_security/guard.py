@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, TypeGuard
 
-from voxgate_core import Grant, Leash, VoxgateError
+from voxgate_core import Grant, Leash, StrictJsonError, VoxgateError, decode_strictly
 from voxgate_security.origins import MAX_ORIGIN_LENGTH
-from voxgate_security.strictjson import StrictJsonError, decode
 
 __all__ = [
     "ALGORITHMS",
@@ -99,7 +98,7 @@ def inspect(token: str) -> GuardedToken:
 
     Raises :class:`VoxgateError` ``credential_invalid``; its ``details["reason"]`` says which rule, in one of these
     words, and never quotes the token: ``length``, ``segments``, ``encoding``, ``header``, ``algorithm``, ``type``,
-    ``key_id``, ``signature``, ``claims``, a claim's name, or a reason of :mod:`voxgate_security.strictjson`.
+    ``key_id``, ``signature``, ``claims``, a claim's name, or a reason of :class:`voxgate_core.StrictJsonError`.
     """
     if not 0 < len(token) <= MAX_TOKEN:
         raise _refused("length")
@@ -196,7 +195,7 @@ def _bytes(segment: str) -> bytes:
 
 def _object(segment: str, reason: str) -> dict[str, object]:
     try:
-        value = decode(_bytes(segment))
+        value = decode_strictly(_bytes(segment))
     except StrictJsonError as error:
         raise _refused(error.reason) from None
     if not isinstance(value, dict):

@@ -10,10 +10,9 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from voxgate_core import ConfigurationError, Leash, VoxgateError
+from voxgate_core import ConfigurationError, Leash, VoxgateError, is_json_type, read_json
 from voxgate_security.guard import MAX_COUNT, MAX_IDENTIFIER, MAX_SCOPES, MAX_SUBJECT
 from voxgate_security.origins import MAX_ORIGIN_LENGTH, is_host
-from voxgate_security.strictjson import StrictJsonError, decode
 
 __all__ = [
     "MAX_BODY",
@@ -125,7 +124,7 @@ class ClientSecretBody(Struct, forbid_unknown_fields=True, frozen=True):
     session: SessionBody | None = None
 
 
-def read_body(shape: type[T], content_types: Sequence[bytes], body: bytes) -> T:
+def read_body(shape: type[T], content_types: list[bytes], body: bytes) -> T:
     """Read ``body`` as ``shape``; an empty body is an empty object.
 
     Raises :class:`VoxgateError`: ``unsupported_media_type``, ``malformed_json``, or ``invalid_input`` whose details
@@ -133,13 +132,9 @@ def read_body(shape: type[T], content_types: Sequence[bytes], body: bytes) -> T:
     """
     if not body:
         return _convert(shape, {})
-    if len(content_types) != 1 or not _is_json(content_types[0]):
+    if not is_json_type(content_types):
         raise VoxgateError("unsupported_media_type", "the body must be application/json")
-    try:
-        value = decode(body)
-    except StrictJsonError as error:
-        raise VoxgateError("malformed_json", details={"reason": error.reason}) from None
-    return _convert(shape, value)
+    return _convert(shape, read_json(body))
 
 
 def session_settings(body: ClientSecretBody) -> dict[str, object]:
@@ -198,14 +193,6 @@ def is_host_port(text: str) -> bool:
     if not is_host(host.lower()) or (bracketed and not host.endswith("]")):
         return False
     return not colon or (port.isascii() and port.isdigit() and len(port) <= 5 and int(port) <= 65_535)
-
-
-def _is_json(content_type: bytes) -> bool:
-    media_type, _, parameters = content_type.decode("latin-1").lower().partition(";")
-    if media_type.strip() != "application/json":
-        return False
-    charset = [value for name, _, value in (part.partition("=") for part in parameters.split(";")) if "charset" in name]
-    return all(value.strip().strip('"') == "utf-8" for value in charset)
 
 
 def _convert(shape: type[T], value: object) -> T:

@@ -69,7 +69,7 @@ class _Check:
 
 
 _decode_one = msgspec.json.Decoder(Revocation).decode
-_decode_many = msgspec.json.Decoder(list[Revocation]).decode
+_decode_many = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Revocations:
@@ -164,11 +164,11 @@ class Revocations:
     async def _report_recent(self, callback: Callable[[Revocation], None]) -> None:
         entry = await self._store.get(RECENT)
         recent = [] if entry is None else _read_many(entry.value)
-        for revocation in recent:
-            self._report(revocation, callback)
+        for record in recent:
+            self._report_record(bytes(record), callback)
         if len(recent) >= MAX_RECENT:  # there may have been more of them than it holds: read each one's own record
-            for record in (await self._store.scan(PREFIX)).values():
-                self._report_record(record.value, callback)
+            for own in (await self._store.scan(PREFIX)).values():
+                self._report_record(own.value, callback)
 
     def _report_record(self, value: bytes, callback: Callable[[Revocation], None]) -> None:
         try:
@@ -213,7 +213,7 @@ class Revocations:
                     return
                 continue
             oldest = self._clock.now() - self._keep
-            recent = [known for known in _read_many(entry.value) if known.revoked_at > oldest]
+            recent = [record for record in _read_many(entry.value) if not _is_older(record, oldest)]
             kept = msgspec.json.encode([*recent, revocation][-MAX_RECENT:])
             if await self._store.compare_and_set(RECENT, kept, revision=entry.revision, ttl=self._keep):
                 return
@@ -236,7 +236,16 @@ def _read_one(value: bytes) -> Revocation:
         raise VoxgateError("unavailable", "a revocation record can't be read") from None
 
 
-def _read_many(value: bytes) -> list[Revocation]:
+def _is_older(record: msgspec.Raw, moment: float) -> bool:
+    """One that can't be read, as from a newer version, is kept for those who can, until its place is needed."""
+    try:
+        return _decode_one(record).revoked_at <= moment
+    except msgspec.MsgspecError:
+        return False
+
+
+def _read_many(value: bytes) -> list[msgspec.Raw]:
+    """The records one by one: one that can't be read must not hide the others."""
     try:
         return _decode_many(value)
     except msgspec.MsgspecError:

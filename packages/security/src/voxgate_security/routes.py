@@ -11,9 +11,8 @@ from typing import Final, TypeVar
 from fastapi import APIRouter, Request, Response
 from msgspec import Struct
 
-from voxgate_core import Answer, Leash, OriginGate, VoxgateError
+from voxgate_core import Answer, Leash, OriginGate, VoxgateError, header_values, read_bounded
 from voxgate_security.authenticators import Authenticators, Caller
-from voxgate_security.caller_gate import header_values
 from voxgate_security.cors import ORIGIN_KEY
 from voxgate_security.guard import PREFIX, is_identifier
 from voxgate_security.quotas import IssuanceQuotas
@@ -174,9 +173,5 @@ def _values(request: Request, name: bytes) -> list[bytes]:
 
 
 async def _body(request: Request, shape: type[T]) -> T:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY:
-            raise VoxgateError("body_too_large", details={"limit": MAX_BODY})
-    return read_body(shape, _values(request, b"content-type"), bytes(body))
+    body = await read_bounded(request.stream(), MAX_BODY)
+    return read_body(shape, _values(request, b"content-type"), body)

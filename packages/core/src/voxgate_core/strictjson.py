@@ -8,9 +8,11 @@ import json
 import math
 from typing import Final, NoReturn
 
-__all__ = ["MAX_NESTING", "StrictJsonError", "decode"]
+from voxgate_core.errors import VoxgateError
 
-MAX_NESTING: Final = 32
+__all__ = ["MAX_JSON_NESTING", "StrictJsonError", "decode_strictly", "read_json"]
+
+MAX_JSON_NESTING: Final = 32
 """Levels of arrays and objects, the outermost one included."""
 
 
@@ -22,7 +24,7 @@ class StrictJsonError(ValueError):
         super().__init__(reason)
 
 
-def decode(data: bytes) -> object:
+def decode_strictly(data: bytes) -> object:
     """One JSON value. Numbers written with a point or an exponent are floats, all others integers.
 
     Raises :class:`StrictJsonError` with ``reason`` ``utf8``, ``syntax``, ``duplicate_key``, ``constant`` (NaN,
@@ -41,11 +43,22 @@ def decode(data: bytes) -> object:
     except ValueError:
         raise StrictJsonError("syntax") from None
     # Neither can be exceeded without these bytes, so a usual document pays for two searches only.
-    if data.count(b"{") + data.count(b"[") > MAX_NESTING and _depth_exceeds(value, MAX_NESTING):
+    if data.count(b"{") + data.count(b"[") > MAX_JSON_NESTING and _depth_exceeds(value, MAX_JSON_NESTING):
         raise StrictJsonError("nesting")
     if b"\\u" in data and not _is_encodable(value):
         raise StrictJsonError("surrogate")
     return value
+
+
+def read_json(body: bytes) -> object:
+    """The JSON value of a request's body.
+
+    Raises :class:`VoxgateError` ``malformed_json``, whose details give the ``reason`` of :func:`decode_strictly`.
+    """
+    try:
+        return decode_strictly(body)
+    except StrictJsonError as error:
+        raise VoxgateError("malformed_json", details={"reason": error.reason}) from None
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
