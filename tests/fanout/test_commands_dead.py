@@ -1,5 +1,6 @@
 """`voxgate fanout dead list` and `replay`: pages, times, and replays that are long or break off."""
 
+import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,6 +107,9 @@ async def test_what_is_replayed_is_told(desk: Desk) -> None:
     await desk.site.die("file-php", "evt_1")
     await desk.site.die("tgt_removed", "evt_2")
     assert await desk.json("replay", "--id", "evt_1") == {"replayed": ["evt_1"], "withoutTarget": 0}
+    missing = await desk.run("replay", "--id", "evt_1", "--json")
+    assert (missing.exit_code, json.loads(missing.stdout)["replayed"]) == (1, [])
+    assert "no dead letter has the id evt_1" in missing.stderr
     result = await desk.run("replay", "--since", "2001-01-01")
     assert (result.exit_code, result.stdout) == (0, "0 replayed, 1 left: their targets were removed\n")
     await desk.site.die("env-stub", "evt_3")

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from voxgate_core import Event, VoxgateError
+from voxgate_core import MAX_JSON_NESTING, SESSION_ENDED, Event, VoxgateError
 from voxgate_fanout import event as module
-from voxgate_fanout.event import MAX_EVENT, MAX_NESTING, decode_event, encode_event, new_event_id, read_event
+from voxgate_fanout.event import MAX_EVENT, decode_event, encode_event, new_event_id, read_event
 
 NOW = 1_764_108_300.25
 json_values = st.recursive(
@@ -101,8 +101,8 @@ def test_times_that_no_calendar_has_are_refused(time: str) -> None:
         (b'{"type":"a","data":{"x":1e999}}', "constant"),
         (b'{"type":"a","data":{"x":"\\ud800"}}', "surrogate"),
         (b'{"type":"a","data":{"\\udc00":1}}', "surrogate"),
-        (b"[" * (MAX_NESTING + 1) + b"]" * (MAX_NESTING + 1), "nesting"),
-        (b'{"a":' * MAX_NESTING + b"[]" + b"}" * MAX_NESTING, "nesting"),
+        (b"[" * (MAX_JSON_NESTING + 1) + b"]" * (MAX_JSON_NESTING + 1), "nesting"),
+        (b'{"a":' * MAX_JSON_NESTING + b"[]" + b"}" * MAX_JSON_NESTING, "nesting"),
         (b"[" * 100_000, "nesting"),
     ],
     ids=lambda value: str(value[:24]),
@@ -132,7 +132,7 @@ def test_data_is_read_as_json_reads_it(data: dict[str, object], ascii_only: bool
 
 def test_nesting_up_to_the_bound_wide_data_and_brackets_in_text_are_read() -> None:
     deep: object = []
-    for _ in range(MAX_NESTING - 3):
+    for _ in range(MAX_JSON_NESTING - 3):
         deep = [deep]
     for value in (deep, [{}] * 1000, "[{" * 100):
         assert posted(data={"x": value}).data == {"x": value}
@@ -181,7 +181,7 @@ def test_event_ids_differ_and_fit_every_place_an_id_goes() -> None:
 
 
 def test_an_event_is_written_as_a_structured_cloudevent() -> None:
-    event = Event("evt_1", "/gateway", module.SESSION_ENDED, 1_764_108_300.1239, "ada", {"seconds": 2})
+    event = Event("evt_1", "/gateway", SESSION_ENDED, 1_764_108_300.1239, "ada", {"seconds": 2})
     assert json.loads(encode_event(event)) == {
         "specversion": "1.0",
         "id": "evt_1",

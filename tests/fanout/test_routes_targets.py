@@ -217,12 +217,13 @@ TAKING_BODIES = [TARGETS, *(f"{TARGETS}/billing/{verb}" for verb in VERBS), f"{P
     [
         (b"{", 400, "malformed_json"),
         (b"\xff\xfe", 400, "malformed_json"),
+        (b'{"name": "a", "name": "b", "url": "https://a.example"}', 400, "malformed_json"),
         (b'{"\xff": 1}', 400, "malformed_json"),
         (b"[]", 422, "invalid_input"),
         (b"null", 422, "invalid_input"),
         (b'{"more": 1}', 422, "invalid_input"),
         (b'{"' + b"x" * 10_000 + b'": 1}', 422, "invalid_input"),
-        (b'{"more": ' + b"[" * 10_000, 422, "invalid_input"),
+        (b'{"more": ' + b"[" * 10_000, 400, "malformed_json"),
         (b'"' + b"x" * MAX_COMMAND + b'"', 413, "body_too_large"),
     ],
 )

@@ -228,6 +228,21 @@ async def test_published_events_keep_their_order_though_the_store_refuses_them_f
         assert house.sender.ids(target.url) == [f"evt_{n}" for n in range(30)]
 
 
+async def test_what_one_lane_refuses_is_stored_in_the_others_once() -> None:
+    house = House()
+    plain, ordered = await house.add("plain"), await house.add("ordered", order_by="subject")
+    async with house.running():
+        lane = ordered_lane(ordered, an_event(0, subject="s"))
+        house.queue.refuses = lambda method, into: method == "put" and into == lane
+        house.fanout.publish(an_event(0, subject="s"))
+        await elapse(10 * RETRY_SECONDS)
+        assert (house.sender.ids(plain.url), house.sender.ids(ordered.url)) == (["evt_0"], [])
+        house.queue.refuses = lambda method, into: False
+        await elapse(RETRY_SECONDS)
+        assert (house.sender.ids(plain.url), house.sender.ids(ordered.url)) == (["evt_0"], ["evt_0"])
+        assert house.fanout._partly == {}
+
+
 async def test_what_would_come_on_top_of_a_full_ordered_lane_becomes_a_dead_letter() -> None:
     house = House()
     target = await house.add("ordered", order_by="subject")

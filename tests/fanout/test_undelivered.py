@@ -226,6 +226,22 @@ async def test_insisting_waits_longer_each_time_and_never_in_a_circle() -> None:
     assert (RETRY_SECONDS, MAX_RETRY_SECONDS) == (0.5, 5.0)
 
 
+async def test_a_fault_of_our_own_is_told_with_its_traceback_and_a_refusal_without(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def work() -> str:
+        if faults:
+            raise faults.pop()
+        return "taken"
+
+    for error in (VoxgateError("unavailable"), ZeroDivisionError()):
+        faults: list[Exception] = [error]
+        task = asyncio.create_task(insist(work))
+        await elapse(RETRY_SECONDS)
+        assert await task == "taken"
+    assert [bool(record.exc_info) for record in caplog.records] == [False, True]
+
+
 async def test_an_event_is_put_away_even_when_its_target_can_not_be_judged() -> None:
     yard = Yard()
     target = await yard.add()

@@ -295,6 +295,9 @@ def replay(connect: Connect, event_id: str | None, target: str | None, since: fl
     whole = {"replayed": replayed, "withoutTarget": orphaned}
     left = f", {orphaned} left: their targets were removed" if orphaned else ""
     _print(whole, as_json, lambda: click.echo(f"{len(replayed)} replayed{left}"))
+    if event_id is not None and not replayed and not orphaned:
+        click.echo(f"no dead letter has the id {event_id}; `voxgate fanout dead list` shows those there are", err=True)
+        sys.exit(1)
 
 
 def _chosen(argument: str | None, option: str | None) -> str:

@@ -1,33 +1,24 @@
 """Events at the gateway's door and on the wire: posted bodies read strictly, CloudEvents written and read back. Pure.
 
-Sources: CloudEvents 1.0 (its "JSON Event Format", structured mode); RFC 8259 section 4 (repeated names) and 8.2
-(unpaired surrogates); RFC 3339 (times).
+Sources: CloudEvents 1.0 (its "JSON Event Format", structured mode); RFC 3339 (times).
 """
 
-import json
-import math
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal
 
 import msgspec
 from jsonschema import Draft202012Validator
 from msgspec import UNSET, UnsetType
 
-from voxgate_core import Event, VoxgateError
+from voxgate_core import Event, VoxgateError, read_json
 from voxgate_fanout.schemas import load_schema
 
 __all__ = [
     "CONTENT_TYPE",
     "MAX_EVENT",
-    "MAX_NESTING",
-    "SESSION_ENDED",
-    "SESSION_STARTED",
     "TARGET_DISABLED",
-    "TOOL_CALLED",
-    "TRANSCRIPT_COMPLETED",
-    "TURN_COMPLETED",
     "decode_event",
     "encode_event",
     "new_event_id",
@@ -39,20 +30,12 @@ CONTENT_TYPE: Final = "application/cloudevents+json"
 MAX_EVENT: Final = 256 * 1024
 """Bytes of a posted body, and of the event as it is delivered; a longer one is refused."""
 
-MAX_NESTING: Final = 32
-"""Levels of arrays and objects in a posted body, the outermost one included; a deeper one is refused."""
-
 MAX_UNKNOWN: Final = 8
 """Unknown members that one refusal names; the others are left out of it."""
 
 MAX_NAME_SHOWN: Final = 64
 """Characters of an unknown member's name that a refusal repeats."""
 
-SESSION_STARTED: Final = "voice.session.started"
-SESSION_ENDED: Final = "voice.session.ended"
-TRANSCRIPT_COMPLETED: Final = "voice.transcript.completed"
-TURN_COMPLETED: Final = "voice.turn.completed"
-TOOL_CALLED: Final = "voice.tool.called"
 TARGET_DISABLED: Final = "voxgate.target.disabled"
 """A notice of the gateway's own: types that begin with ``voxgate.`` can't be posted."""
 
@@ -80,7 +63,7 @@ def read_event(body: bytes, *, source: str, now: float, event_id: str) -> Event:
     """
     if len(body) > MAX_EVENT:
         raise VoxgateError("body_too_large", f"an event has {MAX_EVENT} bytes at most")
-    given = _read_strictly(body)
+    given = read_json(body)
     faults = _faults(given)
     if faults or not isinstance(given, dict):
         raise VoxgateError("invalid_input", details=faults)
@@ -157,60 +140,6 @@ def _epoch(time: str) -> float:
     Leap seconds are refused: seconds since the epoch have no number for them.
     """
     return datetime.fromisoformat(time.upper()).astimezone(UTC).timestamp()
-
-
-def _read_strictly(body: bytes) -> object:
-    """The JSON value of ``body``, if no two parsers could understand it differently."""
-    try:
-        value: object = _DECODER.decode(body.decode())
-    except UnicodeDecodeError:
-        raise _malformed("utf8") from None
-    except RecursionError:
-        raise _malformed("nesting") from None
-    except ValueError:
-        raise _malformed("syntax") from None
-    # Few brackets can't nest deeply, and without an escape there is no lone surrogate: most bodies pay for a search.
-    if body.count(b"{") + body.count(b"[") > MAX_NESTING and _is_deeper(value, MAX_NESTING):
-        raise _malformed("nesting")
-    if b"\\u" in body:
-        try:
-            msgspec.json.encode(value)
-        except UnicodeEncodeError:
-            raise _malformed("surrogate") from None
-    return value
-
-
-def _malformed(reason: str) -> VoxgateError:
-    return VoxgateError("malformed_json", details={"reason": reason})
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        raise _malformed("duplicate_key")
-    return members
-
-
-def _refuse_constant(_: str) -> NoReturn:
-    raise _malformed("constant")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if math.isinf(number):
-        raise _malformed("constant")
-    return number
-
-
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
-
-
-def _is_deeper(value: object, levels: int) -> bool:
-    if isinstance(value, dict):
-        return levels == 0 or any(_is_deeper(inner, levels - 1) for inner in value.values())
-    if isinstance(value, list):
-        return levels == 0 or any(_is_deeper(inner, levels - 1) for inner in value)
-    return False
 
 
 _SCHEMA: Final = load_schema("event")

@@ -12,7 +12,17 @@ import msgspec
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from msgspec import Meta, Struct
 
-from voxgate_core import Answer, CallerGate, DeadLetter, DeadQuery, VoxgateError
+from voxgate_core import (
+    Answer,
+    CallerGate,
+    DeadLetter,
+    DeadQuery,
+    VoxgateError,
+    header_values,
+    is_json_type,
+    read_bounded,
+    read_json,
+)
 from voxgate_fanout.admission import Admission
 from voxgate_fanout.event import MAX_EVENT
 from voxgate_fanout.idempotency import check_key
@@ -111,11 +121,11 @@ def create_router(
     async def post(request: Request) -> Response:
         headers = request.scope["headers"]
         caller = await gate.admit(headers)
-        key = check_key(_values(headers, b"idempotency-key"))
+        key = check_key(header_values(headers, b"idempotency-key"))
         _check_type(headers)
         admission.spend(caller)
         try:
-            accepted = await fanout.post(await _read(request, MAX_EVENT), caller=caller, key=key)
+            accepted = await fanout.post(await read_bounded(request.stream(), MAX_EVENT), caller=caller, key=key)
         except VoxgateError as error:
             if error.code == "invalid_input":
                 raise VoxgateError("bad_request", "the body is not an event", details=error.details) from None
@@ -249,7 +259,7 @@ def _add_stub_routes(router: APIRouter, operators: APIRouter, stub: Stub, respon
         headers = dict(given)
         if any(len([name for name, _ in given if name == known]) > 1 for known in WEBHOOK_HEADERS):
             raise VoxgateError("credential_invalid", "the signature does not hold: a webhook header came twice")
-        received = await stub.receive(headers, await _read(request, MAX_EVENT))
+        received = await stub.receive(headers, await read_bounded(request.stream(), MAX_EVENT))
         return respond(Answer({"eventId": received.event_id, "deliveries": received.deliveries}))
 
     @operators.get(f"{STUB_PATH}/{{event_id}}", summary="What the local stub received", response_class=Response)
@@ -290,34 +300,18 @@ def _row(registry: Registry, letter: DeadLetter) -> dict[str, object]:
     }
 
 
-def _values(headers: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
-    return [value for key, value in headers if key == name]
-
-
 def _check_type(headers: list[tuple[bytes, bytes]]) -> None:
-    types = _values(headers, b"content-type")
-    media = types[0].decode("latin-1").partition(";")[0].strip().lower() if len(types) == 1 else ""
-    if media != JSON:
+    if not is_json_type(header_values(headers, b"content-type")):
         raise VoxgateError("unsupported_media_type", f"the body must be {JSON}")
-
-
-async def _read(request: Request, limit: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
-            raise VoxgateError("body_too_large", details={"limit": limit})
-    return bytes(body)
 
 
 async def _command(request: Request, shape: type[T]) -> T:
     """An operator's body; an empty one is an empty object. Raises :class:`VoxgateError` as the token routes do."""
-    body = await _read(request, MAX_COMMAND)
+    body = await read_bounded(request.stream(), MAX_COMMAND)
     if body:
         _check_type(request.scope["headers"])
+    value = read_json(body or b"{}")
     try:
-        return msgspec.json.decode(body or b"{}", type=shape)
+        return msgspec.convert(value, type=shape)
     except msgspec.ValidationError as error:
         raise VoxgateError("invalid_input", details={"body": str(error)[:MAX_FAULT]}) from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise VoxgateError("malformed_json") from None

@@ -21,7 +21,7 @@ from voxgate_fanout.outcome import Outcome
 from voxgate_fanout.postman import Sender
 from voxgate_fanout.records import Item, decode_record, encode_record
 from voxgate_fanout.registry import Registry
-from voxgate_fanout.sink import BufferedSink
+from voxgate_fanout.sink import BufferedSink, passes
 from voxgate_fanout.targets import Target
 
 __all__ = ["MAX_STORED", "Accepted", "Fanout"]
@@ -83,13 +83,14 @@ class Fanout:
         max_stored: int = MAX_STORED,
     ) -> None:
         self.clock = clock or SystemClock()
-        self.sink = BufferedSink(self.accept)
+        self.sink = BufferedSink(self._store)
         self.registry = Registry(store, self.clock, prod=prod, policy=policy, fixed=fixed, changed=self._target_changed)
         self.dispatcher = Dispatcher(queue, self.registry, sender, self.clock, publish=self.sink.publish)
         self._queue = queue
         self._memory = Memory(store if requests is None else requests)
         self._journal = Committer(partial(queue.put, EVENTS), writes=JOURNAL_WRITES)
         self._ordered: dict[str, Committer] = {}
+        self._partly: dict[str, frozenset[str]] = {}
         self._max_stored = max_stored
         self._full = False
 
@@ -154,6 +155,29 @@ class Fanout:
 
         Raises :class:`VoxgateError` ``body_too_large``, ``invalid_input``, ``capacity_exceeded``, ``unavailable``.
         """
+        accepted, parts = self._parts(event, once=once)
+        if len(parts) == 1:
+            await next(iter(parts.values()))
+        else:
+            await asyncio.gather(*parts.values())
+        return accepted
+
+    async def _store(self, event: Event) -> None:
+        """The same for an event of our own, which the sink brings again until every part of it is stored."""
+        stored = self._partly.get(event.id, frozenset())
+        _, parts = self._parts(event, stored=stored)
+        results = dict(zip(parts, await asyncio.gather(*parts.values(), return_exceptions=True), strict=True))
+        self._partly.pop(event.id, None)
+        failed = sorted((result for result in results.values() if result is not None), key=passes)
+        if failed:
+            if passes(failed[-1]):
+                self._partly[event.id] = stored | {lane for lane, result in results.items() if result is None}
+            raise failed[-1]
+
+    def _parts(
+        self, event: Event, *, once: str | None = None, stored: frozenset[str] = frozenset()
+    ) -> tuple[Accepted, dict[str, Awaitable[None]]]:
+        """What is to be stored of an event, by lane, but for those in ``stored``. Raises as :meth:`accept`."""
         if self._full:
             raise VoxgateError("capacity_exceeded", "too many events wait for their targets", retry_after=RETRY_AFTER)
         if _is_id(event.id) is None:
@@ -162,21 +186,17 @@ class Fanout:
         body, now = encode_event(event), self.clock.now()
         targets = self.registry.matching(event.type)
         plain = tuple(target.id for target in targets if target.order_by is None)
-        stored: list[Awaitable[None]] = []
-        if plain:
+        parts: dict[str, Awaitable[None]] = {}
+        if plain and EVENTS not in stored:
             item = Item(event.id, event.type, body, plain, now)
-            stored.append(
+            parts[EVENTS] = (
                 self._journal.commit(item) if once is None else self._queue.put(EVENTS, encode_record([item]), id=once)
             )
         for target in targets:
-            if target.order_by is not None:
+            if target.order_by is not None and (lane := ordered_lane(target, event)) not in stored:
                 item = Item(event.id, event.type, body, (target.id,), now)
-                stored.append(self._store_ordered(target, ordered_lane(target, event), item, once=once))
-        if len(stored) == 1:
-            await stored[0]
-        else:
-            await asyncio.gather(*stored)
-        return Accepted(event.id, tuple(target.name for target in targets))
+                parts[lane] = self._store_ordered(target, lane, item, once=once)
+        return Accepted(event.id, tuple(target.name for target in targets)), parts
 
     def _store_ordered(self, target: Target, lane: str, item: Item, *, once: str | None) -> Awaitable[None]:
         """The item's place in its lane is taken before this returns: the next event's comes after it."""

@@ -9,7 +9,7 @@ from typing import Final
 
 from voxgate_core import Event, VoxgateError
 
-__all__ = ["BufferedSink"]
+__all__ = ["BufferedSink", "passes"]
 
 MAX_BUFFERED: Final = 10_000
 """Events that wait to be stored; the next one is dropped and counted. About a minute of a thousand busy sessions."""
@@ -27,6 +27,11 @@ SERVER_FAULT: Final = 500
 """Refusals from here on are the store's fault, and pass."""
 
 logger = logging.getLogger("voxgate.fanout")
+
+
+def passes(error: BaseException) -> bool:
+    """Whether it is the store's fault: then the same event may be stored later."""
+    return isinstance(error, VoxgateError) and error.kind.status >= SERVER_FAULT
 
 
 class BufferedSink:
@@ -70,9 +75,11 @@ class BufferedSink:
             again: list[Event] = []
             for result in results:
                 event = self._events.popleft()
-                if isinstance(result, VoxgateError) and result.kind.status >= SERVER_FAULT:
+                if not isinstance(result, BaseException):
+                    continue
+                if passes(result):
                     again.append(event)
-                elif isinstance(result, BaseException):
+                else:
                     self._refused(event, result)
             if again:
                 self._events.extendleft(reversed(again))

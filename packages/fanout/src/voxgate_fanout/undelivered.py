@@ -197,7 +197,13 @@ async def insist(work: Callable[[], Awaitable[T]]) -> T:
             return await work()
         except Exception as error:
             if pause == RETRY_SECONDS:  # once: many may be waiting for one store
-                code = error.code if isinstance(error, VoxgateError) else type(error).__name__
-                logger.warning("the store refused; it is asked until it takes it", extra={"code": code})
+                _report(error)
         await asyncio.sleep(pause)
         pause = min(2 * pause, MAX_RETRY_SECONDS)
+
+
+def _report(error: Exception) -> None:
+    if isinstance(error, VoxgateError):
+        logger.warning("the store refused; it is asked until it takes it", extra={"code": error.code})
+    else:  # nobody foresaw it: the event is kept all the same, and the traceback says why it does not move
+        logger.error("an event could not be put away; it is tried until that works", exc_info=error)
