@@ -8,8 +8,7 @@ from typing import Any
 from openai.types.realtime import RealtimeServerEvent
 from pydantic import TypeAdapter
 
-from voxgate_core import Event
-from voxgate_realtime.voice_events import SESSION_ENDED
+from voxgate_core import SESSION_ENDED, Event
 
 USAGE = {"input_tokens": 30, "output_tokens": 12, "total_tokens": 42}
 COMMIT = '{"type":"input_audio_buffer.commit"}'

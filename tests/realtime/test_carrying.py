@@ -72,6 +72,9 @@ async def test_a_session_is_resumed_by_way_of_another_process() -> None:
             await t.home.model.say()
             assert await hear(client, 1) == [3]
             assert only_relay(t.away.gw).carries
+            # Each message is counted where its session is, and there alone.
+            assert t.away.gw.realtime.traffic() == {"client": (0, 0), "upstream": (0, 0)}
+            assert t.home.gw.realtime.traffic()["client"][0] == 1
         await t.home.gw.observer.any_closed.wait()
         assert t.home.gw.observer.summaries[0].client_messages == 1
         assert t.home.gw.observer.resumes == [("sess-1", "resumed")]

@@ -64,7 +64,7 @@ async def test_a_verifier_that_takes_too_long_does_not_keep_the_socket() -> None
     verifier.gate.clear()
     limits = replace(LIMITS, auth_timeout=0.1)
     async with model_server(echo) as url, gateway(url, limits=limits, verifier=verifier) as gw, gw.client() as client:
-        assert await refusal(client) == ("credential_timeout", 4001)
+        assert await refusal(client) == ("unavailable", 1013)
         verifier.gate.set()
         while len(gw.realtime.sessions):
             await asyncio.wait([asyncio.ensure_future(gw.observer.any_closed.wait())], timeout=0.01)

@@ -25,15 +25,19 @@ from tests.realtime.peers import (
     refusal,
     silent,
 )
-from voxgate_core import Event, ManualClock, NullSink, VoxgateError, current_trace
-from voxgate_realtime.transcript import MAX_TEXT
-from voxgate_realtime.voice_events import (
+from voxgate_core import (
     SESSION_ENDED,
     SESSION_STARTED,
     TOOL_CALLED,
     TRANSCRIPT_COMPLETED,
     TURN_COMPLETED,
+    Event,
+    ManualClock,
+    NullSink,
+    VoxgateError,
+    current_trace,
 )
+from voxgate_realtime.transcript import MAX_TEXT
 from voxgate_realtime.voice_feed import DEAF
 
 WHOSE = {"sessionId": "sess-1", "sub": "ada"}

@@ -63,18 +63,34 @@ def test_a_message_larger_than_the_ring_empties_it() -> None:
 
 def test_rings_share_a_budget_and_give_it_back() -> None:
     size = len(event(1))
-    limits = RelayLimits(resume_total_bytes=3 * size)
+    limits = RelayLimits(resume_total_bytes=8 * size)
     budget = ReplayBudget(limits)
     one, other = ring(limits, budget), ring(limits, budget)
     one.append(event(1))
-    for number in (2, 3, 4):
+    for number in range(2, 10):
         other.append(event(number))
     assert one.since(None) == [event(1)]
-    assert other.since("event_3") == [event(4)]
-    assert (budget.left, other.is_whole) == (0, False)
+    assert other.since("event_7") == [event(8), event(9)]
+    assert other.since("event_5") is None
+    assert (budget.left, other.is_whole) == (4 * size, False)
     one.clear()
     other.clear()
-    assert (budget.left, one.since(None)) == (3 * size, None)
+    assert (budget.left, one.since(None)) == (8 * size, None)
+
+
+def test_sessions_that_come_late_get_their_share_of_a_full_budget() -> None:
+    size = len(event(1, padding=1000))
+    limits = RelayLimits(resume_total_bytes=64 * size)
+    budget = ReplayBudget(limits)
+    early = [ring(limits, budget) for _ in range(2)]
+    for number in range(40):
+        for held in early:
+            held.append(event(number % 10, padding=1000))
+    late = ring(limits, budget)
+    for number in range(10):
+        late.append(event(number, padding=1000))
+    assert late.since(None) == [event(number, padding=1000) for number in range(10)]
+    assert budget.left >= 0
 
 
 @given(

@@ -6,9 +6,17 @@ import pytest
 
 from tests.realtime import messages
 from tests.realtime.messages import BrokenSink, KeptEvents
-from voxgate_core import EventSink, Grant, ManualClock, NullSink, SessionClosed
+from voxgate_core import (
+    SESSION_ENDED,
+    TRANSCRIPT_COMPLETED,
+    TURN_COMPLETED,
+    EventSink,
+    Grant,
+    ManualClock,
+    NullSink,
+    SessionClosed,
+)
 from voxgate_realtime.transcript import AUDIO_DELTA, INTERESTING
-from voxgate_realtime.voice_events import SESSION_ENDED, TRANSCRIPT_COMPLETED, TURN_COMPLETED
 from voxgate_realtime.voice_feed import DEAF, VoiceFeed
 
 GRANT = Grant("ada", "sess-1", "jti-1", None, frozenset(), 0, 100)

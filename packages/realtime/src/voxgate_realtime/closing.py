@@ -26,7 +26,6 @@ MAX_REASON: Final = 123
 """Bytes of UTF-8 a close reason may have."""
 
 NORMAL: Final = 1000
-GOING_AWAY: Final = 1001
 NO_STATUS: Final = 1005
 ABNORMAL: Final = 1006
 """What a peer sees of a connection that ends without a close frame."""

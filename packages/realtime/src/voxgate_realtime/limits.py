@@ -69,7 +69,7 @@ class RelayLimits:
     """How many messages that may be."""
 
     resume_total_bytes: int = 256 * MIB
-    """The same of all sessions together; over it, the session that receives most loses its oldest ones."""
+    """The same of all sessions together; over it, those that hold more than an equal share lose their oldest."""
 
     max_detached: int = 256
     """Sessions that wait for their client, beside ``max_sessions``; one more, and the longest waiting is ended."""

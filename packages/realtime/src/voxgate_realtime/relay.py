@@ -126,6 +126,8 @@ class Relay:
 
     def _admit(self, credential: Credential) -> None:
         self.client.read_when(False)  # until we know who sends it, nobody's bytes are worth our memory
+        self.timers.cancel()  # it has shown a credential: from here on it is we who keep it waiting
+        self.timers.after(self.context.limits.auth_timeout, self.refuse, VoxgateError("unavailable"))
         self.task = self.loop.create_task(self._open(credential), context=self._scope)
 
     async def _open(self, credential: Credential) -> None:

@@ -113,8 +113,11 @@ class RealtimeServer:
         return type("VoxgateRealtime", (UpgradeProtocol,), {"server": self})
 
     def traffic(self) -> dict[str, tuple[int, int]]:
-        """Messages and bytes of the sessions that are live now, by the side that sent them: ``client``, ``upstream``."""
-        relays = list(self.sessions)
+        """Messages and bytes of the sessions that are live now, by the side that sent them: ``client``, ``upstream``.
+
+        A session that is carried for another process is counted there.
+        """
+        relays = [relay for relay in self.sessions if not relay.carries]
         return {
             "client": (sum(r.client.messages for r in relays), sum(r.client.bytes for r in relays)),
             "upstream": (sum(r.upstream.messages for r in relays), sum(r.upstream.bytes for r in relays)),

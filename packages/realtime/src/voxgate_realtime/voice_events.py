@@ -15,24 +15,19 @@ Beside ``sessionId`` and ``sub``, which all have:
 import secrets
 from typing import Final
 
-from voxgate_core import Clock, Event, SessionClosed
+from voxgate_core import (
+    SESSION_ENDED,
+    SESSION_STARTED,
+    TOOL_CALLED,
+    TRANSCRIPT_COMPLETED,
+    TURN_COMPLETED,
+    Clock,
+    Event,
+    SessionClosed,
+)
 from voxgate_realtime.transcript import MAX_NAME, ResponseDone, ToolCall, Transcript, Usage
 
-__all__ = [
-    "DEFAULT_SOURCE",
-    "SESSION_ENDED",
-    "SESSION_STARTED",
-    "TOOL_CALLED",
-    "TRANSCRIPT_COMPLETED",
-    "TURN_COMPLETED",
-    "VoiceEvents",
-]
-
-SESSION_STARTED: Final = "voice.session.started"
-SESSION_ENDED: Final = "voice.session.ended"
-TRANSCRIPT_COMPLETED: Final = "voice.transcript.completed"
-TURN_COMPLETED: Final = "voice.turn.completed"
-TOOL_CALLED: Final = "voice.tool.called"
+__all__ = ["DEFAULT_SOURCE", "VoiceEvents"]
 
 DEFAULT_SOURCE: Final = "/voxgate"
 """The CloudEvents ``source``, a URI reference, of a deployment that gives no other."""
