@@ -173,6 +173,22 @@ async def test_a_record_that_can_not_be_read_does_not_stop_the_watch(caplog: pyt
     assert "watching again" not in caplog.text
 
 
+async def test_a_latest_revocation_that_only_a_newer_version_reads_hides_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    world, seen, theirs = World(), Seen(), b'{"kind":"fleet","value":"x","revoked_at":1}'
+    await world.store.put(RECENT, b"[" + theirs + b"]", ttl=60)
+    await world.revocations.revoke(jti="before")
+    async with watching(world.revocations, seen):
+        assert (await seen.next()).value == "before"
+        await world.revocations.revoke(jti="after")
+        assert (await seen.next()).value == "after"
+    recent = await world.store.get(RECENT)
+    assert recent is not None
+    assert recent.value.startswith(b"[" + theirs + b",")
+    assert "watching again" not in caplog.text
+
+
 class BreakingOnce(MemoryKeyValue):
     """A store whose first watch breaks: as it begins, as it is caught up with, at its first change, or by ending."""
 
