@@ -32,9 +32,21 @@ def test_an_outage_that_lasts_has_no_end_and_the_state_is_remembered(tmp_path: P
 def test_what_is_too_old_is_forgotten(tmp_path: Path) -> None:
     history = History(tmp_path / "uptime.sqlite3")
     history.note(URL, 0.0, BAD, changed_to=State.DOWN)
+    history.note(URL, 0.5, GOOD, changed_to=State.UP)
     history.note(URL, KEPT_SECONDS + 1, GOOD, changed_to=None)
     (summary,) = history.summaries(0.0)
     assert (summary.looks, summary.outages) == (1, ())
+
+
+def test_an_outage_of_a_hundred_days_is_still_one(tmp_path: Path) -> None:
+    history = History(tmp_path / "uptime.sqlite3")
+    history.note("https://b.example/", 0.0, BAD, changed_to=State.DOWN)
+    history.note(URL, 0.0, GOOD, changed_to=State.UP)
+    history.note(URL, 1.0, BAD, changed_to=State.DOWN)
+    history.note(URL, KEPT_SECONDS + 10.0, BAD, changed_to=None)
+    assert history.state(URL) is history.state("https://b.example/") is State.DOWN
+    (summary,) = history.summaries(KEPT_SECONDS)
+    assert summary.outages == (Outage(1.0, None, "status 503, not 200"),)
 
 
 def test_targets_stand_apart_and_only_those_seen_lately_are_told(tmp_path: Path) -> None:

@@ -25,15 +25,17 @@ def test_a_change_is_posted_as_an_event_with_a_key_of_its_own() -> None:
     assert headers["idempotency-key"] == again["idempotency-key"] == "uptime-down-12.500"
 
 
-def test_a_gateway_that_stumbles_is_told_again() -> None:
+@pytest.mark.parametrize("status", [408, 429, 503])
+def test_a_gateway_that_stumbles_is_told_again(status: int) -> None:
     waits: list[float] = []
-    with running_site((503, b"{}"), (202, b"{}")) as site:
+    with running_site((status, b"{}"), (202, b"{}")) as site:
         assert Notifier(site.url, "vk_1", wait=waits.append).tell(TARGET, State.UP, "")
     assert (len(site.asked), waits) == (2, [PAUSE_SECONDS])
 
 
-def test_a_refusal_is_not_argued_with() -> None:
-    with running_site((401, b"{}")) as site:
+@pytest.mark.parametrize("status", [301, 307, 401, 404])
+def test_a_refusal_is_not_argued_with_and_a_redirect_is_one(status: int) -> None:
+    with running_site((status, b"{}")) as site:
         assert not Notifier(site.url, "vk_1", wait=lambda seconds: None).tell(TARGET, State.UP, "")
     assert len(site.asked) == 1
 

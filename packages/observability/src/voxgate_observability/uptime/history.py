@@ -27,6 +27,12 @@ CREATE INDEX IF NOT EXISTS changes_by_time ON changes (url, at);
 """
 
 
+_FORGET_CHANGES: Final = """
+DELETE FROM changes WHERE at < ? AND at < (SELECT max(later.at) FROM changes AS later WHERE later.url = changes.url)
+"""
+"""The last change of a target is how it stands, however long ago that was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outage:
     """Epoch seconds; ``ended`` is ``None`` while it lasts."""
@@ -66,7 +72,7 @@ class History:
                 change = (url, at, changed_to.value, "; ".join(verdict.faults))
                 database.execute("INSERT INTO changes VALUES (?, ?, ?, ?)", change)
             database.execute("DELETE FROM looks WHERE at < ?", (at - KEPT_SECONDS,))
-            database.execute("DELETE FROM changes WHERE at < ?", (at - KEPT_SECONDS,))
+            database.execute(_FORGET_CHANGES, (at - KEPT_SECONDS,))
 
     def state(self, url: str) -> State:
         """How the target stood when it was last looked at."""

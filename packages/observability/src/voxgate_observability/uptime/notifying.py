@@ -19,7 +19,11 @@ ATTEMPTS: Final = 3
 PAUSE_SECONDS: Final = 2.0
 TIMEOUT: Final = 10.0
 
-_GAVE_UP: Final = range(400, 500)
+ACCEPTED: Final = range(200, 300)
+"""A redirect is none of them: it is not followed, and where it leads nobody was told anything."""
+
+LATER: Final = frozenset({0, 408, 429, *range(500, 600)})
+"""Statuses that may be others the next time; 0 stands for no answer."""
 
 logger = logging.getLogger("voxgate.uptime")
 
@@ -44,13 +48,13 @@ class Notifier:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 status = httpx.post(self._url, json=body, headers=headers, timeout=TIMEOUT).status_code
-                if status < min(_GAVE_UP):
+                if status in ACCEPTED:
                     return True
                 fault = f"status {status}"
             except httpx.HTTPError as error:
                 status, fault = 0, type(error).__name__
             logger.warning("a change could not be told", extra={"attempt": attempt, "reason": fault})
-            if status in _GAVE_UP or attempt == ATTEMPTS:
+            if status not in LATER or attempt == ATTEMPTS:
                 return False
             self._wait(PAUSE_SECONDS)
         return False
