@@ -1,6 +1,7 @@
 """The database: how it is named and opened, and that neither a fault nor a flood of readers does harm."""
 
 import asyncio
+import logging
 import stat
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,6 +14,14 @@ from tests.gateway.store.heard import Heard, keep
 from voxgate_core import ConfigurationError, VoxgateError
 from voxgate_gateway.store.database import READERS, Database
 from voxgate_gateway.store.location import FILE_NAME, locate
+
+
+async def test_at_the_most_talkative_level_nothing_that_was_said_is_logged(
+    ready_sqlite: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        await keep(ready_sqlite, Heard("s-1").whole("my diagnosis"))
+    assert "my diagnosis" not in caplog.text
 
 
 def test_without_a_url_it_is_a_file_in_the_data_folder(tmp_path: Path) -> None:

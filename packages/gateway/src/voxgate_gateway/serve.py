@@ -47,6 +47,9 @@ KEEP_ALIVE_SECONDS: Final = 30
 LOOPBACK: Final = "127.0.0.1"
 BACKLOG: Final = 1024
 
+HTTP_CONNECTIONS: Final = 1000
+"""Connections beside the live sockets; where there are more, a request is answered 503."""
+
 USER_AGENT: Final = f"voxgate/{VERSION}"
 """What targets of voice events see."""
 
@@ -213,6 +216,7 @@ def _uvicorn_config(gateway: Gateway) -> uvicorn.Config:
         server_header=False,
         proxy_headers=bool(proxies),
         forwarded_allow_ips=proxies or None,
+        limit_concurrency=gateway.settings.max_sessions + HTTP_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         backlog=BACKLOG,

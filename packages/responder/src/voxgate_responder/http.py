@@ -63,6 +63,7 @@ class EnvelopeHttpProtocol(HttpToolsProtocol):
     - Past ``MAX_PIPELINED`` requests sent ahead of their answers, the next one gets 400. A caller that leaves answers
       unread for ``write_timeout`` seconds is cut.
     - Refusals wait for the answers to earlier pipelined requests.
+    - A request without a ``Host``, which HTTP/1.0 alone may be, or with two gets 400 (RFC 9112 section 3.2).
     - An upgrade to anything but WebSocket is ignored (RFC 9110 section 7.8) and the connection closed after the
       answer; with a body it gets 400, since where such a body ends is not known.
     """
@@ -142,6 +143,8 @@ class EnvelopeHttpProtocol(HttpToolsProtocol):
         if upgrade and self._should_upgrade():
             super().on_headers_complete()
             return
+        if not _names_host(self.parser.get_http_version(), self.headers):
+            self._stop(VoxgateError("bad_request", "A request names its host exactly once"))
         if upgrade and announces_body(self.headers):
             self._stop(VoxgateError("bad_request", "A request with a body cannot ask for an upgrade"))
         if self._state.outstanding >= MAX_PIPELINED:
@@ -310,6 +313,12 @@ def http_protocol(
         "openai_prefixes": tuple(openai_prefixes),
     }
     return type("EnvelopeHttpProtocol", (EnvelopeHttpProtocol,), bounds)
+
+
+def _names_host(version: str, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """RFC 9112 section 3.2: HTTP/1.0 alone may leave ``Host`` out, and nobody may send two of them."""
+    hosts = sum(name == b"host" for name, _ in headers)
+    return hosts == 1 or (hosts == 0 and version == "1.0")
 
 
 async def _full(scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:

@@ -113,7 +113,7 @@ def erase(sub: str, as_json: bool) -> None:
 
 def _database() -> Database:
     settings = load(os.environ)
-    return Database(locate(settings.data_dir, os.environ.get(URL_VARIABLE, "")))
+    return Database(locate(settings.data_dir, settings.database_url.get_secret_value()))
 
 
 def _existing(database: Database) -> Database:

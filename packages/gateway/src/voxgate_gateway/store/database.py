@@ -46,6 +46,9 @@ _BEGIN: Final = "voxgate_begin"
 
 logger = logging.getLogger("voxgate.store")
 
+# At DEBUG it writes every statement with its values, and those are what people said.
+logging.getLogger("aiosqlite").setLevel(logging.WARNING)
+
 
 class Database:
     """``url`` is one that :func:`locate` gave. Connects when it is first used; :meth:`close` it in the end."""

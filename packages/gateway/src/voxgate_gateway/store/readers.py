@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from voxgate_core import OriginGate
+from voxgate_core import OriginGate, header_values
 from voxgate_security import Authenticators
 
 __all__ = ["Reader", "ReaderGate", "Readers"]
@@ -37,6 +37,6 @@ class ReaderGate:
         self._authenticators = authenticators
 
     async def admit(self, headers: Sequence[tuple[bytes, bytes]]) -> Reader:
-        self._origins.admit([value for name, value in headers if name == b"origin"])
-        caller = await self._authenticators.authenticate([value for name, value in headers if name == b"authorization"])
+        self._origins.admit(header_values(headers, b"origin"))
+        caller = await self._authenticators.authenticate(header_values(headers, b"authorization"))
         return Reader(caller.subject, caller.role.operates)

@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import islice
 from typing import Final
 
-from voxgate_core import Event, Grant, NullObserver, VoxgateError
+from voxgate_core import SESSION_ENDED, Event, Grant, NullObserver, VoxgateError
 from voxgate_gateway.store.modes import StoreMode, mode_for
 from voxgate_gateway.store.rows import KEPT, Waiting, session_of
-from voxgate_realtime.voice_events import SESSION_ENDED
 
 __all__ = ["Recorder"]
 

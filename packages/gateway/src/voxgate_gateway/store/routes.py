@@ -95,7 +95,7 @@ def _whose(asking: Reader) -> str | None:
 
 def _who(asking: Reader) -> str:
     """Who deletes, for the audit, which names no subject."""
-    return f"key:{asking.subject}" if asking.operates else "self"
+    return asking.subject if asking.operates else "self"
 
 
 def _place(cursor: str | None) -> Place | None:

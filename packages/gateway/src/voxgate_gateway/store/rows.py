@@ -8,16 +8,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from voxgate_core import Event
-from voxgate_gateway.store.modes import StoreMode
-from voxgate_gateway.store.redaction import redact
-from voxgate_realtime.voice_events import (
+from voxgate_core import (
     SESSION_ENDED,
     SESSION_STARTED,
     TOOL_CALLED,
     TRANSCRIPT_COMPLETED,
     TURN_COMPLETED,
+    Event,
 )
+from voxgate_gateway.store.modes import StoreMode
+from voxgate_gateway.store.redaction import redact
 
 __all__ = ["KEPT", "Rows", "Waiting", "rows_of", "session_of"]
 
