@@ -74,7 +74,7 @@ async def port_taken(probe: Probe) -> Mapping[str, object]:
 @suite.check(
     "leaves-nothing",
     promise="A gateway that is told to stop ends in time, and leaves no process and no port behind.",
-    condition="[READY] == true && [ENDED] == true && [PORT_REFUSES] == true && [PROCESSES_LEFT] == 0",
+    condition="[ENDED] == true && [PORT_REFUSES] == true && [PROCESSES_LEFT] == 0",
     advice="Look for a child that is not waited for, or a connection that is not closed, in the last lines of the log.",
     safe_on_production=False,
     needs=[Need.COMMAND],
@@ -88,14 +88,14 @@ async def leaves_nothing(probe: Probe) -> Mapping[str, object]:
         process.send_signal(signal.SIGTERM)
         # wait() would wait for its pipes too, which what it left behind may hold.
         if await ask_until(lambda: _ended(process), lambda code: code is not None, seconds=STOP_SECONDS) is None:
-            return {"READY": True, "ENDED": False, "PORT_REFUSES": ABSENT, "PROCESSES_LEFT": ABSENT}
+            return {"ENDED": False, "PORT_REFUSES": ABSENT, "PROCESSES_LEFT": ABSENT}
         with socket.socket() as caller:
             caller.settimeout(1.0)
             refuses = caller.connect_ex(("127.0.0.1", port)) != 0
         left = await asyncio.to_thread(still_there, started)
         _kill(left)
         count = len(left) or int(_is_alive(process.pid))
-        return {"READY": True, "ENDED": True, "PORT_REFUSES": refuses, "PROCESSES_LEFT": count}
+        return {"ENDED": True, "PORT_REFUSES": refuses, "PROCESSES_LEFT": count}
 
 
 @suite.check(

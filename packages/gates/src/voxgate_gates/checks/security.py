@@ -201,7 +201,7 @@ async def revoke_issuer(probe: Probe) -> Mapping[str, object]:
 
 @suite.check(
     "secrets-never-echoed",
-    promise="No answer, good or bad, holds the caller's API key or the signing secret.",
+    promise="No answer, good or bad, holds the caller's API key, nor the signing secret where the gates know it.",
     condition="[TOKEN_STATUS] == 200 && [NOT_THERE] == [] && [LEAKS] == []",
     advice="Find where the named answer copies request headers or settings into its body or headers.",
     severity=Severity.CRITICAL,

@@ -65,7 +65,7 @@ async def wrong_content_type(probe: Probe) -> Mapping[str, object]:
 
 @suite.check(
     "token-body-too-large-413",
-    promise="A body far too large gets 413 in the envelope and is not read to the end.",
+    promise="A body far too large gets 413 in the envelope.",
     condition=f"[STATUS] == 413 && {IN_ENVELOPE}",
     advice="Bound the body by Content-Length and while reading, before anything parses it.",
     safe_on_production=False,
