@@ -89,7 +89,7 @@ async def test_a_target_with_faults_exits_1_and_says_each(desk: Desk, as_json: t
     bad = ("--secret", "whsec_c2hvcnQ=", "--timeout", "99", "--concurrency", "0")
     result = await desk.run("targets", "add", "--name", "billing", "--url", "ftp://x", *bad, *as_json)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr.startswith("refused: the target is not sound: url must begin with")
+    assert result.stderr.startswith("refused: the target is not valid: url must begin with")
     assert result.stderr.count(";") == 3
     assert "c2hvcnQ" not in result.stderr
 
@@ -268,4 +268,4 @@ def test_what_answers_there_may_be_no_gateway_and_is_told_so() -> None:
         raise KeyError("targets")
 
     ran = CliRunner().invoke(group, ["odd"])
-    assert (ran.exit_code, "no gateway with fan-out" in ran.output) == (2, True)
+    assert (ran.exit_code, "not a gateway with fan-out" in ran.output) == (2, True)

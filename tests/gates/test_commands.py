@@ -234,6 +234,6 @@ def test_a_shim_that_does_not_start_is_not_judged_and_reported_so(
     arguments = ("--target", "http://127.0.0.1:9", "--only", "data.php-health", "--php-shim", str(tmp_path))
     result = run(tmp_path, *arguments)
     assert result.exit_code == 2
-    assert "what is judged did not start" in result.output
+    assert "the gateway to be judged did not start" in result.output
     assert "no luck today" in result.output
     assert verdicts(tmp_path) == {"error"}

@@ -65,6 +65,7 @@ async def test_a_session_from_token_to_close_is_counted() -> None:
     assert figures["voxgate_turns_total", ""] == 1
     assert figures["voxgate_fanout_targets", "enabled"] == 1
     assert figures["voxgate_phase", "ready"] == 1
+    assert figures["voxgate_health_check_up", "backplane"] == 1  # though nobody asked for health
     assert figures["voxgate_build_info", "0.2.0rc2"] == 1
     assert token not in text
 

@@ -22,7 +22,7 @@ PAGES: Final = {
     "Fan-out": "More in [Fan-out](../fanout.md). The stub's two routes are there while the local stub takes events.",
     "Conversations": "More in [Conversations](../conversations.md). A user sees their own, an operator everybody's.",
     "The seven endpoints": "More in [PHP](../php.md). The key is wanted where a PHP backend answers. The local stub has"
-    " nothing but fixtures, and answers anybody.",
+    " nothing but fixtures, and answers anybody in dev and preview, and in prod a key alone.",
     "The process itself": "More in [Observability](../OBSERVABILITY.md).",
 }
 

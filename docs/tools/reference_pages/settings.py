@@ -24,7 +24,8 @@ INTERNAL: Final = ("VOXGATE_WORKER",)
 def settings() -> Iterator[str]:
     """Every environment variable the gateway reads."""
     yield from heading("Settings")
-    yield "The gateway reads these environment variables and nothing else. An empty one counts as not set."
+    yield "The gateway reads these environment variables, and those that `fanout.toml` names for its secrets. An empty one"
+    yield "counts as not set."
     yield "`voxgate config check` lists every fault at once; `voxgate config show` prints what is in force, secrets only"
     yield "as a fingerprint."
     yield ""

@@ -33,13 +33,18 @@ def fences(language: str) -> list[str]:
     return [body for found, body in FENCE.findall(PAGE.read_text("utf-8")) if found == language]
 
 
+SETTINGS = "/etc/voxgate/env"
+"""Where the runbook's Deploy puts the gateway's settings."""
+
+DATA_DIR = "/var/lib/voxgate"
+"""Its data folder there."""
+
+
 def environment(lines: list[str], machine: Path) -> dict[str, str]:
     """The page's variables, with its paths replaced by those of a machine made for the test, and nothing else."""
     variables = dict(line.split("=", 1) for line in lines)
     replaced = {
         "PATH": variables["PATH"].replace(INSTALLED, str(machine / "bin")),
-        "VOXGATE_DATA_DIR": str(machine / "data"),
-        "VOXGATE_RETENTION_CONFIG": str(machine / "retention.toml"),
         "VOXGATE_RETENTION_TEXTFILE": str(machine / "metrics" / Path(variables["VOXGATE_RETENTION_TEXTFILE"]).name),
     }
     assert set(variables) == set(replaced)
@@ -57,9 +62,10 @@ def machine(tmp_path: Path) -> Path:
     (tmp_path / "metrics").mkdir()
     (policies,) = fences("toml")
     temp = policies[policies.index("[policies.temp]") : policies.index("[policies.logs]")]
-    (tmp_path / "retention.toml").write_text(temp)
+    (tmp_path / "env").write_text(f"VOXGATE_DATA_DIR={tmp_path / 'data'}\n")
     make(tmp_path / "data" / "tmp" / "old")
     make(tmp_path / "data" / "tmp" / "new", days=0)
+    (tmp_path / "data" / "retention.toml").write_text(temp)
     return tmp_path
 
 
@@ -91,6 +97,8 @@ def test_the_cron_line_runs_as_it_is_written(machine: Path) -> None:
     assert (len(schedule), user) == (5, "voxgate")
     assert all(re.fullmatch(r"\*|[0-9]{1,2}", field) for field in schedule)
     assert "%" not in command  # cron would make a line break of it
+    assert SETTINGS in command
+    command = command.replace(SETTINGS, str(machine / "env"))
     done = execute(["/bin/sh", "-c", command], environment(variables, machine), machine)
     assert_it_ran(machine, done)
     assert done.stdout == ""
@@ -108,7 +116,10 @@ def values(unit: str, key: str) -> list[str]:
 def test_the_systemd_service_runs_as_it_is_written(machine: Path) -> None:
     service, _ = units()
     (command,) = values(service, "ExecStart")
-    done = execute(shlex.split(command), environment(values(service, "Environment"), machine), machine)
+    assert values(service, "EnvironmentFile") == [SETTINGS]
+    settings = dict(line.split("=", 1) for line in (machine / "env").read_text().splitlines())
+    env = environment(values(service, "Environment"), machine) | settings
+    done = execute(shlex.split(command), env, machine)
     assert_it_ran(machine, done)
     assert done.stdout.splitlines()[-1].startswith("applied: ")
 
@@ -118,13 +129,13 @@ def test_the_service_may_write_where_it_must() -> None:
     listed = values(service, "ReadWritePaths")[0].split()
     writable = [path.removeprefix("-") for path in listed]
     variables = dict(line.split("=", 1) for line in values(service, "Environment"))
-    assert variables["VOXGATE_DATA_DIR"] in writable
+    assert DATA_DIR in writable
     assert str(Path(variables["VOXGATE_RETENTION_TEXTFILE"]).parent) in writable
     (policies,) = fences("toml")
     for path in re.findall(r'^path = "(/.*)"$', policies, re.MULTILINE):
         assert path in writable
     # What no package makes must not keep systemd from starting the service.
-    assert [path for path in listed if not path.startswith("-")] == [variables["VOXGATE_DATA_DIR"]]
+    assert [path for path in listed if not path.startswith("-")] == [DATA_DIR]
 
 
 def test_systemd_finds_no_fault_with_the_units(tmp_path: Path) -> None:

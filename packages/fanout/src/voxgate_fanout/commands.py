@@ -42,7 +42,7 @@ class _Group(click.Group):
             click.echo(str(error), err=True)
             sys.exit(2)
         except (KeyError, TypeError, AttributeError):
-            click.echo("what answers there is no gateway with fan-out: is the URL right?", err=True)
+            click.echo("what answers there is not a gateway with fan-out: is the URL right?", err=True)
             sys.exit(2)
         except OSError as error:
             click.echo(f"the answer could not be written: {error.strerror}", err=True)

@@ -159,7 +159,7 @@ class Registry:
         if not faults and self._policy is not None:
             faults = url_faults(target.url, self._policy)
         if faults:
-            raise VoxgateError("invalid_input", "the target is not sound", details={"faults": faults})
+            raise VoxgateError("invalid_input", "the target is not valid", details={"faults": faults})
         if len(self._targets) >= MAX_TARGETS:
             raise VoxgateError("conflict", f"there are {MAX_TARGETS} targets already, as many as there may be")
         key, value = TARGETS + target.name, _write(target)

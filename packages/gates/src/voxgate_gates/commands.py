@@ -204,7 +204,9 @@ async def _run(plan: Plan, tools: _Tools, progress: Progress) -> RunReport:
             async with running_target(plan.environment, command=tools.serve, voxgate=tools.voxgate) as started:
                 report = await _judge(plan, tools, started, stop, progress)
         except StartFailed as error:
-            return errored(plan.checks, f"what is judged did not start: {error}", version=__version__, target=shown)
+            return errored(
+                plan.checks, f"the gateway to be judged did not start: {error}", version=__version__, target=shown
+            )
         except StopFailed as error:
             return errored(plan.checks, f"what was judged did not stop: {error}", version=__version__, target=shown)
         return report

@@ -122,7 +122,7 @@ def store_readings(kept: "ConversationStore") -> Iterable[Reading]:
 
 
 def health_readings(health: Health) -> Iterable[Reading]:
-    """The phase, and the checks as they were last judged: a scrape asks nothing of anybody."""
+    """The phase, and the checks as they were last judged."""
     for phase in Phase:
         yield Reading("voxgate_phase", float(health.phase is phase), (phase.value,))
     for name, verdict in health.last().items():

@@ -69,6 +69,7 @@ def create_router(
         async def scrape(request: Request) -> Response:
             if gate is not None:
                 await gate.admit(request.headers.raw, operator=True)
+            await health.judge()  # bounded and cached: else a check that is down would show only to who asks for health
             return Response(metrics.text(), headers={"Content-Type": CONTENT_TYPE})
 
     async def upgrade_required() -> Response:

@@ -111,7 +111,9 @@ class Settings(BaseSettings):
     model: str = Field(DEFAULT_MODEL, alias="VOXGATE_MODEL", description="asked for when a client names none")
     models: CommaList = Field("", alias="VOXGATE_MODELS", description="models clients may name; empty allows any")
     token_single_use: Literal["native", "all", "none"] = Field(
-        "native", alias="VOXGATE_TOKEN_SINGLE_USE", description="where a token opens one session only"
+        "native",
+        alias="VOXGATE_TOKEN_SINGLE_USE",
+        description="where a token opens one session only: native, all paths, or none",
     )
     max_sessions: int = Field(1000, alias="VOXGATE_MAX_SESSIONS", ge=1, le=100_000, description="live sockets at most")
     max_sessions_per_token: int = Field(
@@ -158,7 +160,9 @@ class Settings(BaseSettings):
     )
     remote_php_base: str = Field("", alias="REMOTE_PHP_BASE", description="base URL of the PHP backend")
     allow_remote_php_fanout: bool = Field(
-        False, alias="ALLOW_REMOTE_PHP_FANOUT", description="on: voice events go to REMOTE_PHP_BASE, not to the stub"
+        False,
+        alias="ALLOW_REMOTE_PHP_FANOUT",
+        description="on: voice events and the seven endpoints go to REMOTE_PHP_BASE",
     )
     remote_php_path: str = Field(
         "/api/voice-chat.php", alias="VOXGATE_REMOTE_PHP_PATH", description="where the PHP backend takes voice events"
@@ -222,7 +226,7 @@ class Settings(BaseSettings):
         description="seconds from SIGTERM in which /readyz says draining while new sessions still come through",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", alias="VOXGATE_LOG_LEVEL", description="least severe log line written"
+        "info", alias="VOXGATE_LOG_LEVEL", description="least severe line written: debug, info, warning, error"
     )
 
     @classmethod

@@ -55,8 +55,8 @@ def new(name: str, role: str, as_json: bool) -> None:
 def rotate(prepare: bool, overlap: int, as_json: bool) -> None:
     """Print a new JWT_SECRET: a new active key, the old one retired.
 
-    Reads JWT_SECRET from the environment; without one, prints a fresh ring. Several gateways that restart one by one
-    want `--prepare` first, everywhere, and then the rotation.
+    Reads JWT_SECRET from the environment; without one, prints a fresh ring. Where several gateways share it
+    and restart one by one, run `--prepare` once, give its output to all of them, and only then rotate that, once.
     """
     text = os.environ.get("JWT_SECRET", "")
     try:
