@@ -1,7 +1,7 @@
 """``junit.xml``, as CI servers read it. Pure.
 
 The shape is that of the Jenkins xunit schema: testsuites, testsuite, its properties (here the verdict), testcase, then
-skipped, error or failure and system-out, in this order.
+skipped, error or failure and system-out, in this order. ``formats/junit.xsd`` holds what is used of it.
 """
 
 import re
