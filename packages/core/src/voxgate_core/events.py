@@ -15,6 +15,7 @@ __all__ = [
     "NullSink",
 ]
 
+# Types of the events of a voice session: the relay publishes them, the conversation store and targets understand them.
 SESSION_STARTED: Final = "voice.session.started"
 SESSION_ENDED: Final = "voice.session.ended"
 TRANSCRIPT_COMPLETED: Final = "voice.transcript.completed"
