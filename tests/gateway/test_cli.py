@@ -1,10 +1,12 @@
 import subprocess
 import sys
+from types import ModuleType
 from typing import Any
 
 import click
 import pytest
 
+import voxgate_gateway
 from voxgate_core import ConfigurationError, VoxgateError
 from voxgate_gateway.cli import build_cli, main
 from voxgate_gateway.workers import WorkersFailed
@@ -16,6 +18,21 @@ EXPECTED = {"config", "engine", "fanout", "keys", "serve", "token"}
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "voxgate_gateway", *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=60, check=False)
+
+
+def test_a_command_that_needs_no_gateway_imports_none() -> None:
+    code = "import sys; from voxgate_gateway.cli import main; main(['--version'])"
+    watched = f"import atexit, sys; atexit.register(lambda: print('fastapi' in sys.modules)); {code}"
+    for arguments, imported in ((watched, "False"), (watched.replace("'--version'", "'config', '--help'"), "True")):
+        ran = subprocess.run([sys.executable, "-c", arguments], capture_output=True, text=True, timeout=60, check=False)
+        assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, imported), ran.stderr
+
+
+def test_all_that_the_package_names_is_there_and_nothing_else() -> None:
+    for name in voxgate_gateway.__all__:
+        assert not isinstance(getattr(voxgate_gateway, name), ModuleType)
+    with pytest.raises(AttributeError, match="nothing"):
+        voxgate_gateway.nothing  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_commands_come_from_the_packages_that_are_installed() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.gateway.puppets import PUPPET, READY, Puppet, Stage, dies, on_each_loop
 from voxgate_fanout.service import END_SECONDS, FLUSH_SECONDS
-from voxgate_gateway.serve import GRACEFUL_SECONDS
+from voxgate_gateway.serving import GRACEFUL_SECONDS
 from voxgate_gateway.store.recorder import FLUSH_SECONDS as STORE_FLUSH_SECONDS
 from voxgate_gateway.workers import PATIENCE_SECONDS, START_ATTEMPTS, STEADY_SECONDS, WorkersFailed, pause_before
 

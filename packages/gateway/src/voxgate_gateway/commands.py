@@ -10,7 +10,7 @@ import click
 from voxgate_core import ConfigurationError, SystemClock
 from voxgate_gateway.composition import ANY_ENGINE, compose, key_ring
 from voxgate_gateway.crew import run_workers
-from voxgate_gateway.serve import bind, run
+from voxgate_gateway.serving import bind, run
 from voxgate_gateway.settings import load
 from voxgate_gateway.store.checking import check_store
 from voxgate_observability import configure

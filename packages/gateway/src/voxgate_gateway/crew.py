@@ -13,7 +13,7 @@ from voxgate_core import Environment
 from voxgate_gateway.composition import ANY_ENGINE, compose
 from voxgate_gateway.control import Control, control_file, new_control
 from voxgate_gateway.fanning import stub_url
-from voxgate_gateway.serve import loop_factory, print_ready, tell_made, url_of
+from voxgate_gateway.serving import loop_factory, print_ready, tell_made, url_of
 from voxgate_gateway.settings import Settings
 from voxgate_gateway.shared_plane import embedded_server
 from voxgate_gateway.stop_signals import StopSignals

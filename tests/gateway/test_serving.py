@@ -13,7 +13,7 @@ from voxgate_core import ConfigurationError
 from voxgate_engine.limits import MAX_SESSIONS
 from voxgate_fanout import CONTROL_FILE
 from voxgate_gateway import bind
-from voxgate_gateway.serve import drain, url_of
+from voxgate_gateway.serving import drain, url_of
 
 PER_TOKEN = 16
 """Sessions that one token opens on the OpenAI paths at a time."""
