@@ -36,8 +36,9 @@ _HOMES: Final = {
     **dict.fromkeys(("DEV_ORIGINS", "Settings", "load"), "settings"),
 }
 
+if not TYPE_CHECKING:  # a type checker would take any misspelt name for one that is there
 
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    def __getattr__(name: str) -> object:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
