@@ -153,8 +153,15 @@ final class ConversationStore
         $path = $this->path($conversation->id);
         $fresh = $this->directory . '/.' . $conversation->id . '.new';
         $text = Json::encode($conversation);
-        $private = touch($fresh) && chmod($fresh, 0600);
-        if (!$private || file_put_contents($fresh, $text) !== strlen($text) || !rename($fresh, $path)) {
+        if (is_link($fresh) || file_exists($fresh)) {
+            unlink($fresh); // left by a process that was killed, or a link somebody put there
+        }
+        $draft = fopen($fresh, 'x');
+        $written = $draft !== false && chmod($fresh, 0600) && fwrite($draft, $text) === strlen($text) && fsync($draft);
+        if ($draft !== false) {
+            fclose($draft);
+        }
+        if (!$written || !rename($fresh, $path)) {
             throw new RuntimeException('a conversation could not be written');
         }
     }

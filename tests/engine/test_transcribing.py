@@ -31,3 +31,13 @@ def test_a_deleted_item_is_passed_over() -> None:
     transcriber = Transcriber(("one",))
     transcriber.ask("gone", 100, now=0.0)
     assert transcriber.advance(1.0, ItemStore()) == []
+
+
+def test_another_item_of_the_same_id_is_no_audio_and_gets_no_transcript() -> None:
+    items = ItemStore()
+    transcriber = Transcriber(("one", "two"))
+    for name, item in (("a", Item("a", "function_call")), ("b", Item("b", "message", parts=[Part("input_text")]))):
+        transcriber.ask(name, 100, now=0.0)
+        items.add(item)
+    assert transcriber.advance(1.0, items) == []
+    assert [part.transcript for item in items for part in item.parts] == [None]

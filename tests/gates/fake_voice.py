@@ -202,7 +202,7 @@ async def _session(
     announcement: dict[str, object] = {
         "type": "auth_success",
         "sessionId": session_id,
-        "resumed": missed is not None or gateway.lies_about("announces-resumed"),
+        "resumed": (missed is not None and session_id != claims["sid"]) or gateway.lies_about("announces-resumed"),
         "expiresAt": "soon" if gateway.lies_about("announces-soon") else claims["exp"],
         "received": 0 if gateway.lies_about("forgets-received") else wire.kept.received,
     }
@@ -242,7 +242,7 @@ def _resumed(
     if kept is None or gateway.lies_about("forgets-sessions"):
         return claims["sid"], None
     if kept.subject != claims["sub"] and not gateway.lies_about("resumes-for-anybody"):
-        return claims["sid"], None
+        return claims["sid"], kept.since(last) if gateway.lies_about("tells-strangers") else None
     missed = kept.since(last)
     if missed is None and gateway.lies_about("resumes-in-part"):
         missed = []

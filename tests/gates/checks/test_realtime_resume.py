@@ -12,6 +12,7 @@ LIES = [
     ("resumes-whole", "forgets-received"),
     ("resume-never-partial", "resumes-in-part"),
     ("resume-never-others", "resumes-for-anybody"),
+    ("resume-never-others", "tells-strangers"),
 ]
 
 

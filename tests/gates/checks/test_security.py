@@ -1,3 +1,5 @@
+from base64 import urlsafe_b64encode
+
 import pytest
 
 from tests.gates.samples import assert_caught, fake_gateway, judged
@@ -81,8 +83,16 @@ async def test_a_token_in_another_shape_has_no_life_to_read() -> None:
     from voxgate_gates import ABSENT
     from voxgate_gates.checks.security import _life_of
 
-    for odd in (None, "no.token", "a.e30.c"):
+    yes = urlsafe_b64encode(b'{"iat": true, "exp": 300}').decode().rstrip("=")
+    for odd in (None, "no.token", "a.e30.c", f"a.{yes}.c"):
         assert _life_of(odd) == {"TTL": ABSENT, "EXP": ABSENT}
+
+
+async def test_a_moment_in_a_token_may_have_a_fraction() -> None:
+    from voxgate_gates.checks.security import _life_of
+
+    claims = urlsafe_b64encode(b'{"iat": 1700000000.25, "exp": 1700000300.25}').decode().rstrip("=")
+    assert _life_of(f"a.{claims}.c") == {"TTL": 300, "EXP": 1700000300}
 
 
 async def test_the_command_for_a_wrong_key_does_not_put_the_good_one_in() -> None:

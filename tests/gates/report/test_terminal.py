@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -51,6 +52,15 @@ def test_why_a_check_was_skipped_is_told_whole_however_narrow_the_terminal(width
 
 def test_an_unjudged_check_is_told_and_markup_in_it_stays_text() -> None:
     assert "[bold]not reached[/bold]" in printed(made_result(Verdict.ERROR, got="[bold]not reached[/bold]"))
+
+
+def test_what_kept_checks_from_asking_anything_is_told_once_for_all_of_them() -> None:
+    reason = "no token to begin with: POST /api/realtime/token answered 401"
+    asked = [made_result(Verdict.ERROR, name=f"check-{number}", got=reason) for number in range(5)]
+    results = [replace(result, request="") for result in asked]
+    text = printed(*results)
+    assert text.count(reason) == 1
+    assert "security.check-0, security.check-1, security.check-2 and 2 more NOT JUDGED" in text
 
 
 def test_a_run_that_never_began_says_why_once() -> None:

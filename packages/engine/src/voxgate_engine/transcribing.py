@@ -46,8 +46,8 @@ class Transcriber:
         while self._jobs and self._jobs[0].due <= now:
             job = self._jobs.popleft()
             item = items.get(job.item_id)
-            if item is None:
-                continue
+            if item is None or not any(part.kind == "input_audio" for part in item.parts[:1]):
+                continue  # it was deleted, and its id may be another's by now
             item.parts[0].transcript = job.transcript
             found += [events.transcription_delta(job.item_id, word) for word in split_words(job.transcript)]
             heard = audio_tokens(job.audio_ms, INPUT_AUDIO_TOKEN_MS)

@@ -34,6 +34,7 @@ from voxgate_gates.documents import (
     unlinked,
     uptime_faults,
 )
+from voxgate_gates.harness import SETTINGS
 from voxgate_gates.probe import Probe, Unjudged
 
 __all__ = ["suite"]
@@ -111,7 +112,9 @@ async def _tool(project: Path, *words: str) -> tuple[int, str]:
 
 
 def _quiet() -> dict[str, str]:
-    return {**os.environ, "NO_MKDOCS_2_WARNING": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    """No key of a target, no secret of a gateway: what runs here is the project's code, not ours."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(SETTINGS)}
+    return {**inherited, "NO_MKDOCS_2_WARNING": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 async def _facts(project: Path) -> dict[str, Any]:
@@ -319,7 +322,7 @@ async def uptime_workflow(probe: Probe) -> Mapping[str, object]:
 )
 async def metrics_documented(probe: Probe) -> Mapping[str, object]:
     documented = metrics_of(_read(_project(probe), METRICS))
-    answer = await probe.http("GET", probe.target.routes.metrics, bearer=probe.target.key)
+    answer = await probe.http("GET", probe.target.routes.metrics, origin=probe.target.origin, bearer=probe.target.key)
     lines = answer.content.decode("utf-8", "replace").splitlines()
     shown = re.findall(r"^# TYPE (voxgate_\w+) (\w+)$", "\n".join(lines), re.MULTILINE)
     return {

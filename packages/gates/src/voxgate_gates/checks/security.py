@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeGuard
 
 from voxgate_gates.check import Need, Severity, Suite
 from voxgate_gates.condition import ABSENT
@@ -263,6 +263,11 @@ def _life_of(token: object) -> dict[str, object]:
     except ValueError:
         return nothing
     issued, expires = claims.get("iat"), claims.get("exp")
-    if not isinstance(issued, int) or not isinstance(expires, int):
+    if not _is_moment(issued) or not _is_moment(expires):
         return nothing
-    return {"TTL": expires - issued, "EXP": expires}
+    return {"TTL": round(expires - issued), "EXP": round(expires)}
+
+
+def _is_moment(value: object) -> TypeGuard[float]:
+    """RFC 7519 section 2, NumericDate: seconds, of which there may be a fraction."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -17,6 +17,9 @@ MIN_PROMISE: Final = 12
 OTHER_COLUMNS: Final = 30
 """Characters taken by verdict, seconds and the gaps."""
 
+MAX_NAMED: Final = 3
+"""Checks that are named where one reason kept them all from being judged."""
+
 PLACEHOLDERS: Final = "In the commands, $VOXGATE_KEY stands for the API key and $TOKEN for a fresh token."
 
 _STYLES = {Verdict.PASS: "green", Verdict.FAIL: "bold red", Verdict.SKIP: "yellow", Verdict.ERROR: "bold yellow"}
@@ -27,10 +30,14 @@ def print_report(report: RunReport, console: Console) -> None:
     """One table per gate, then each shortfall with what to do, the figures, and the verdict on the last line."""
     for gate in report.gates:
         console.print(_table(gate, console.width), crop=False)  # where it is wider, the terminal breaks its lines
+    unasked: dict[str, list[str]] = {}
     for result in report.results:
-        # An error without a request is a check that never began: the notes say why, once for all.
         if result.verdict is Verdict.FAIL or (result.verdict is Verdict.ERROR and result.request):
             _print_shortfall(result, console)
+        elif result.verdict is Verdict.ERROR and not any(result.got in note for note in report.notes):
+            unasked.setdefault(result.got, []).append(result.id)
+    for reason, checks in unasked.items():  # one cause may keep many from asking anything
+        _print_unasked(reason, checks, console)
     for result in report.results:
         for name, text in result.figures:
             console.print(Text(f"{result.id}: {name} {text}"), soft_wrap=True)
@@ -74,6 +81,13 @@ def _print_shortfall(result: Result, console: Console) -> None:
     for label, text in rows:
         if text:
             console.print(Text(f"  {label:<9}{text}"), soft_wrap=True)
+    console.print()
+
+
+def _print_unasked(reason: str, checks: list[str], console: Console) -> None:
+    named = ", ".join(checks[:MAX_NAMED]) + (f" and {len(checks) - MAX_NAMED} more" if len(checks) > MAX_NAMED else "")
+    console.print(Text(f"{named} {_WORDS[Verdict.ERROR]}", style=_STYLES[Verdict.ERROR]), soft_wrap=True)
+    console.print(Text(f"  {'got':<9}{reason}"), soft_wrap=True)
     console.print()
 
 

@@ -171,13 +171,10 @@ async def run_selftest(
         *((lambda number=number: leave_alone(number)) for number in range(1, clean_runs + 1)),
     ]
     total = len(todo)
-    done = 0
 
     async def work() -> None:
-        nonlocal done
         while todo and not stopping.is_set():
             await todo.pop(0)()
-            done += 1
 
     async with asyncio.TaskGroup() as group:
         for _ in range(jobs):
